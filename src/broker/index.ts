@@ -1,0 +1,2 @@
+/** The log beneath everything: its contract, and the two that keep it. */
+export * from './contract.ts';

@@ -1,0 +1,5 @@
+/** Plain values shared by every room: errors, durations, points, rollups. No I/O, no imports. */
+export * from './duration.ts';
+export * from './errors.ts';
+export * from './point.ts';
+export * from './rollup.ts';

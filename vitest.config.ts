@@ -1,0 +1,61 @@
+import { defineConfig } from 'vitest/config';
+
+const node = { environment: 'node' as const, pool: 'forks' as const };
+
+/**
+ * Four projects: `unit` (beside the code, seconds), `house` (rules of the tree, docs, packaging),
+ * `integration` (across rooms; those that need real servers skip without them) and `crash` (kill -9).
+ */
+export default defineConfig({
+  resolve: { conditions: ['tidemark-source'] },
+  ssr: { resolve: { conditions: ['tidemark-source'] } },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'unit',
+          include: [
+            'src/**/*.test.ts',
+            'topologies/**/*.test.ts',
+            'test/properties/**/*.test.ts',
+            'test/topologies/**/*.test.ts',
+            'test/golden/**/*.test.ts',
+          ],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'house',
+          include: ['test/house/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'crash',
+          include: ['test/crash/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
