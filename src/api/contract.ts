@@ -1,0 +1,192 @@
+/**
+ * What the HTTP service needs of the engine, and nothing more: `main.ts` joins the two. Every shape here is
+ * also the JSON that leaves the door (contract, HTTP).
+ */
+import type { Broker } from '../broker/index.ts';
+
+/** One window of a live answer; numbers in slots, times in ms. */
+export interface LiveWindow {
+  readonly window: { readonly start: number; readonly end: number };
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  /** true once the window is closed and its rollup committed; false while votes may still change it. */
+  readonly final: boolean;
+}
+
+/** One validator or network as it stands in the tasks' memory now. */
+export interface LiveEntry {
+  readonly id: string;
+  readonly network: string;
+  readonly voteAccount?: string;
+  readonly open: LiveWindow | null;
+  readonly closed: LiveWindow | null;
+  /** Highest slot voted for; null when none was seen since start. */
+  readonly lastSlot: number | null;
+  readonly movingAverage: number | null;
+  /** Up to where the log was read when this was true. Networks span partitions: the lowest watermark, the sum of offsets. */
+  readonly asOf: { readonly offset: number; readonly watermark: number | null };
+}
+
+export type LiveSort = 'p99' | 'p95' | 'p50' | 'mean' | 'count' | 'lastSlot' | 'id';
+
+export interface LiveVotes {
+  validators(options: { readonly sort: LiveSort; readonly limit: number }): readonly LiveEntry[];
+  validator(id: string): LiveEntry | undefined;
+  network(name: string): LiveEntry | undefined;
+}
+
+export type Step = '5m' | '1h' | '1d';
+
+export interface HistoryPoint {
+  readonly window: { readonly start: number; readonly end: number };
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly movingAverage: number;
+  readonly revision: number;
+}
+
+export interface HistoryQuery {
+  readonly scope: 'validator' | 'network';
+  readonly id: string;
+  /** Half-open on window starts, ms. */
+  readonly from: number;
+  readonly to: number;
+  readonly step: Step;
+}
+
+/** Stored rollups; percentiles over ranges come from merged digests. */
+export interface History {
+  points(query: HistoryQuery): Promise<readonly HistoryPoint[]>;
+  /** undefined when nothing is stored for it. */
+  quantile(query: {
+    readonly q: number;
+    readonly from: number;
+    readonly to: number;
+    readonly scope: 'validator' | 'network';
+    readonly id: string;
+  }): Promise<
+    { readonly value: number; readonly count: number; readonly windows: number } | undefined
+  >;
+}
+
+export type ReplayState = 'running' | 'done' | 'failed' | 'cancelled';
+
+export interface ReplayRequest {
+  /** A topology's name or a sink's. */
+  readonly name: string;
+  readonly from: { readonly time: number } | { readonly offset: number };
+  readonly to?: { readonly time: number } | { readonly offset: number };
+  /** Sinks to write into; absent: an isolated run that appends nothing to derived topics. */
+  readonly into?: readonly string[];
+  /** Compare with what is stored, write nothing. */
+  readonly diff?: boolean;
+}
+
+export interface ReplayJob {
+  readonly id: string;
+  readonly name: string;
+  readonly state: ReplayState;
+  /** Records. */
+  readonly progress: { readonly done: number; readonly total: number };
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly into: readonly string[];
+  /** With `diff`. */
+  readonly diff: {
+    readonly compared: number;
+    readonly different: number;
+    readonly examples: readonly string[];
+  } | null;
+}
+
+export interface Replays {
+  /** Rejects with FatalError UNKNOWN_NAME / RANGE_INVALID / TOO_MANY_REPLAYS when the request can't be run. */
+  start(request: ReplayRequest): Promise<ReplayJob>;
+  list(): readonly ReplayJob[];
+  get(id: string): ReplayJob | undefined;
+  cancel(id: string): Promise<ReplayJob | undefined>;
+}
+
+export interface TaskView {
+  readonly partition: number;
+  readonly state: 'starting' | 'restoring' | 'running' | 'waiting' | 'failed' | 'stopped';
+  readonly epoch: number;
+  readonly watermark: number | null;
+  readonly offsets: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    readonly nextOffset: number;
+    readonly endOffset: number;
+    readonly lag: number;
+  }[];
+  readonly restarts: number;
+  readonly error: string | null;
+}
+
+export interface TopologyView {
+  readonly name: string;
+  /** Node and edge list; what `describe --format json` prints. */
+  readonly graph: {
+    readonly nodes: readonly {
+      readonly id: string;
+      readonly kind: string;
+      readonly label: string;
+      readonly detail?: Readonly<Record<string, unknown>>;
+    }[];
+    readonly edges: readonly { readonly from: string; readonly to: string }[];
+  };
+  readonly text: string;
+  readonly mermaid: string;
+  readonly hash: string;
+  readonly tasks: readonly TaskView[];
+}
+
+export interface BacklogView {
+  readonly sink: string;
+  readonly topic: string;
+  /** Records in the topic that the sink has not stored yet. */
+  readonly points: number;
+  readonly bytes: number;
+  readonly oldestAgeMs: number | null;
+  readonly dropped: number;
+  readonly rejected: number;
+  readonly breaker: 'closed' | 'open' | 'half-open';
+  readonly lastError: string | null;
+  readonly nextAttemptAt: number | null;
+}
+
+export interface EngineView {
+  readonly version: string;
+  readonly broker: Broker;
+  /** JSON field that keys a topic when a publisher gives none: `validator` for votes, `host` for system.metrics. */
+  keyField(topic: string): string | undefined;
+  /** Highest watermark known of a partition, ms; null when no task reads it. */
+  watermark(topic: string, partition: number): number | null;
+  topologies(): readonly TopologyView[];
+  readonly live: LiveVotes;
+  readonly history: History;
+  readonly replays: Replays;
+  backlog(): Promise<readonly BacklogView[]>;
+  /** Try now, without waiting for the backoff. */
+  flushBacklog(sink: string): Promise<boolean>;
+  /** Gives up what is waiting: moves the sink's cursor to the end of its topic, counting it as dropped. */
+  clearBacklog(sink: string): Promise<number | undefined>;
+  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** false once something stopped for good; reasons say what and how to mend it. */
+  health(): { readonly healthy: boolean; readonly reasons: readonly string[] };
+}
