@@ -127,6 +127,11 @@ export interface PartitionPosition extends TopicPartition {
 
 export interface Consumer {
   resume(partition: TopicPartition): void;
+  /**
+   * Goes on from `offset` in an owned partition: what was fetched but not handed over is dropped, no batch
+   * from before the call follows it. How a task that went back to its last epoch reads again.
+   */
+  seek(partition: TopicPartition & { readonly offset: number }): void;
   /** Where each owned partition stands; without I/O. */
   positions(): readonly PartitionPosition[];
   /** Revokes everything (handlers.revoked is awaited), leaves the group. Safe to call twice. */
