@@ -790,6 +790,7 @@ export function describeBrokerContract(name: string, open: () => Promise<BrokerU
         diary.full.clear();
         consumer.seek({ topic, partition: 0, offset: 3 });
         consumer.seek({ topic, partition: 1, offset: 2 });
+        consumer.resume({ topic, partition: 1 });
         await until(() => {
           expect(diary.values(topic, 0).slice(-3)).toEqual(['3', '4', '5']);
           expect(diary.values(topic, 0)).toHaveLength(9);
