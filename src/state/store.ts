@@ -1,0 +1,55 @@
+/**
+ * A keyed state store lives in its operator's memory; this is how it becomes durable. At each epoch the task
+ * drains what changed into the commit; after a restart it feeds back what the last epoch held. A store never
+ * does I/O of its own, so state, outputs and offsets can't disagree.
+ */
+
+export type PutState = (key: Buffer, value: Buffer | null) => void;
+
+export interface StateStore {
+  /** Called with each live entry, in no particular order, before the first batch. */
+  restore(key: Buffer, value: Buffer): void;
+  /** Called once after the last `restore`, also when there was nothing to restore. */
+  restored?(): void;
+  /** Hands over what changed since the last call; null removes. */
+  drain(put: PutState): void;
+}
+
+const SEPARATOR = 0x1f;
+
+/** The stores of one task under their names; entries are prefixed `name 0x1f key`. */
+export class StoreSet {
+  readonly #stores = new Map<string, { prefix: Buffer; store: StateStore }>();
+  /** Entries restored whose store no longer exists (the topology changed). */
+  orphans = 0;
+
+  add(name: string, store: StateStore): void {
+    if (this.#stores.has(name)) {
+      throw new Error(`BUG: two state stores are named "${name}"; name the steps apart`);
+    }
+    this.#stores.set(name, {
+      prefix: Buffer.concat([Buffer.from(name), Buffer.of(SEPARATOR)]),
+      store,
+    });
+  }
+
+  restore(key: Buffer, value: Buffer): void {
+    const end = key.indexOf(SEPARATOR);
+    const found = end < 0 ? undefined : this.#stores.get(key.toString('utf8', 0, end));
+    if (!found) {
+      this.orphans++;
+      return;
+    }
+    found.store.restore(key.subarray(end + 1), value);
+  }
+
+  restored(): void {
+    for (const { store } of this.#stores.values()) store.restored?.();
+  }
+
+  drain(put: PutState): void {
+    for (const { prefix, store } of this.#stores.values()) {
+      store.drain((key, value) => put(Buffer.concat([prefix, key]), value));
+    }
+  }
+}

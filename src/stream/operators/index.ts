@@ -1,0 +1,8 @@
+/** The words of the language: every operator a topology may use. */
+export * from './dedup.ts';
+export * from './latest.ts';
+export * from './moving-average.ts';
+export * from './parts.ts';
+export * from './rollup.ts';
+export * from './rows.ts';
+export * from './window.ts';
