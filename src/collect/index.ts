@@ -1,0 +1,2 @@
+/** Where events come from when no broker brings them: simulators and, on a host, its own readings. */
+export { type SimulatedVote, simulateVotes, type VoteSimulation } from './simulate-votes.ts';
