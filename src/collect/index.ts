@@ -1,2 +1,3 @@
 /** Where events come from when no broker brings them: simulators and, on a host, its own readings. */
+export { recordedVotes } from './recorded-votes.ts';
 export { type SimulatedVote, simulateVotes, type VoteSimulation } from './simulate-votes.ts';
