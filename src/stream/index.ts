@@ -1,0 +1,20 @@
+/** The language of topologies and what runs them. */
+export * from './aggregate.ts';
+export * from './batch.ts';
+export * from './codec.ts';
+export { deadLetterTopic } from './dead-letter.ts';
+export * from './describe.ts';
+export * from './driver.ts';
+export { forEachRow } from './for-each-row.ts';
+export * from './operator.ts';
+export * from './operators/index.ts';
+export * from './record-batch.ts';
+export { rowDecoder } from './row-decoder.ts';
+export { rowsBatch } from './rows.ts';
+export * from './runner.ts';
+export * from './stage-instance.ts';
+export * from './task.ts';
+export type { OutputRecord, PointOrigin, TaskContext } from './task-context.ts';
+export * from './topology.ts';
+export type { WindowEntry } from './window-table.ts';
+export * from './windows.ts';

@@ -1,0 +1,258 @@
+/**
+ * One task's copy of one stage: the drawing built into live RxJS pipes, its state stores and what it has put
+ * out since the last epoch. Synchronous and without I/O; the task (or a test, or a replay) feeds it batches
+ * and takes outputs and state from it at a batch boundary, which is a consistent cut.
+ */
+import { type Observable, Subject, type Subscription } from 'rxjs';
+import type { RecordBatch } from '../broker/index.ts';
+import { StoreSet } from '../state/index.ts';
+import type { Batch } from './batch.ts';
+import type { Decoder } from './codec.ts';
+import { deadLetter } from './dead-letter.ts';
+import {
+  type OutputRecord,
+  type PointOrigin,
+  type TaskContext,
+  type TaskCounter,
+  withTask,
+} from './task-context.ts';
+import type { SourceDefinition, Topology } from './topology.ts';
+
+export interface PointsOut {
+  readonly sink: string;
+  readonly points: readonly unknown[];
+  readonly origin: PointOrigin;
+}
+
+export interface StageOutputs {
+  readonly records: readonly OutputRecord[];
+  readonly points: readonly PointsOut[];
+}
+
+interface Input {
+  readonly definition: SourceDefinition;
+  readonly decoder: Decoder<unknown>;
+  readonly rows: Subject<Batch<unknown>>;
+  watermark: number;
+}
+
+export interface StageInstanceOptions {
+  readonly topology: Topology;
+  readonly stage: number;
+  readonly partition: number;
+  readonly partitions: number;
+}
+
+const POINT_BYTES = 300;
+
+export class StageInstance {
+  readonly stores = new StoreSet();
+  /** Views that operators offer to live queries, by name. */
+  readonly exposed = new Map<string, unknown>();
+  readonly counts: Record<TaskCounter, number> = { late: 0, duplicate: 0, rejected: 0, skipped: 0 };
+  readonly task: TaskContext;
+  /** Memory that outputs wait in until the next epoch, roughly. */
+  outputBytes = 0;
+  outputPoints = 0;
+  readonly #inputs = new Map<string, Input>();
+  readonly #subscriptions: Subscription[] = [];
+  readonly #idleListeners: ((idle: boolean) => void)[] = [];
+  #records: OutputRecord[] = [];
+  #points: PointsOut[] = [];
+  #step = '';
+  #failure: { error: unknown } | undefined;
+
+  constructor(options: StageInstanceOptions) {
+    const { topology, stage, partition, partitions } = options;
+    const instance = this;
+    this.task = {
+      topology: topology.name,
+      partition,
+      partitions,
+      get step() {
+        return instance.#step;
+      },
+      store: (store, suffix = '') => this.stores.add(`${this.#step}${suffix}`, store),
+      emit: (record) => {
+        this.#records.push(record);
+        this.outputBytes += sizeOf(record);
+      },
+      points: (sink, points, origin) => {
+        this.#points.push({ sink, points, origin });
+        this.outputPoints += points.length;
+        this.outputBytes += points.length * POINT_BYTES;
+      },
+      count: (what, by) => {
+        this.counts[what] += by;
+      },
+      onIdle: (listener) => void this.#idleListeners.push(listener),
+      expose: (name, view) => void this.exposed.set(name, view),
+    };
+    withTask(this.task, () =>
+      topology.drawOn({
+        stage,
+        step: (name) => {
+          this.#step = name;
+        },
+        source: (definition) => this.#open(definition),
+        finish: (rows) => this.#run(rows),
+      }),
+    );
+  }
+
+  get topics(): readonly string[] {
+    return [...this.#inputs.keys()];
+  }
+
+  /** Event time reached, per input topic; -Infinity before any valid record. */
+  watermarks(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#inputs].map(([topic, input]) => [topic, input.watermark]));
+  }
+
+  restoreWatermarks(watermarks: Readonly<Record<string, number | null>>): void {
+    for (const [topic, watermark] of Object.entries(watermarks)) {
+      const input = this.#inputs.get(topic);
+      if (input !== undefined && watermark !== null) input.watermark = watermark;
+    }
+  }
+
+  /** Runs one batch through the pipes. What an operator throws is thrown here; the instance is then spent. */
+  process(records: RecordBatch): void {
+    const input = this.#inputs.get(records.topic);
+    if (input === undefined) throw new Error(`BUG: stage has no source for topic ${records.topic}`);
+    const batch = this.#decode(input, records);
+    input.watermark = batch.watermark;
+    input.rows.next(batch);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Tells operators that the input is caught up and quiet, or moves again. */
+  setIdle(idle: boolean): void {
+    for (const listener of this.#idleListeners) listener(idle);
+  }
+
+  takeOutputs(): StageOutputs {
+    const outputs = { records: this.#records, points: this.#points };
+    this.#records = [];
+    this.#points = [];
+    this.outputBytes = 0;
+    this.outputPoints = 0;
+    return outputs;
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #open(definition: SourceDefinition): Observable<Batch<unknown>> {
+    const known = this.#inputs.get(definition.topic);
+    if (known !== undefined) return known.rows;
+    const rows = new Subject<Batch<unknown>>();
+    const decoder = definition.codec.createDecoder();
+    this.#inputs.set(definition.topic, {
+      definition,
+      decoder,
+      rows,
+      watermark: Number.NEGATIVE_INFINITY,
+    });
+    return rows;
+  }
+
+  #run(rows: Observable<Batch<unknown>>): void {
+    this.#subscriptions.push(
+      rows.subscribe({
+        error: (error: unknown) => {
+          this.#failure ??= { error };
+        },
+      }),
+    );
+  }
+
+  /** Columns, selection and running watermark; rejected records go to the dead-letter topic. */
+  #decode(input: Input, records: RecordBatch): Batch<unknown> {
+    const { definition } = input;
+    const decoded = input.decoder.decode(records);
+    const { timestamps } = decoded;
+    const watermarks = new Float64Array(records.count);
+    const logTimes = records.timestamps;
+    const tolerance = definition.futureToleranceMs;
+    const given = decoded.selected;
+    let watermark = input.watermark;
+    let fromFuture: number[] | undefined;
+    let g = 0;
+    for (let i = 0; i < records.count; i++) {
+      const valid = given === undefined || given[g] === i;
+      if (valid) {
+        g++;
+        const timestamp = timestamps[i] as number;
+        if (timestamp > (logTimes[i] as number) + tolerance) {
+          fromFuture ??= [];
+          fromFuture.push(i);
+        } else if (timestamp > watermark) watermark = timestamp;
+      }
+      watermarks[i] = watermark;
+    }
+    const selected = fromFuture === undefined ? given : without(given, fromFuture, records.count);
+    const batch: Batch<unknown> = {
+      topic: records.topic,
+      partition: records.partition,
+      length: records.count,
+      offsets: records.offsets,
+      timestamps,
+      watermarks,
+      watermark,
+      selected,
+      columns: decoded.columns,
+      duplicates: undefined,
+      original: (i) => originalOf(records, i),
+      row: (i) => decoded.row(i),
+    };
+    if (definition.rejects === 'skip') {
+      this.counts.skipped += decoded.rejects.length + (fromFuture?.length ?? 0);
+    } else if (decoded.rejects.length > 0 || fromFuture !== undefined) {
+      this.#deadLetters(batch, decoded.rejects, fromFuture ?? [], logTimes);
+    }
+    return batch;
+  }
+
+  #deadLetters(
+    batch: Batch<unknown>,
+    rejects: readonly { row: number; code: string; message: string }[],
+    fromFuture: readonly number[],
+    logTimes: Float64Array,
+  ): void {
+    const future = fromFuture.map((row) => ({
+      row,
+      code: 'TIMESTAMP_IN_FUTURE',
+      message: `event time ${iso(batch.timestamps[row])} is past the time at which the log took it, ${iso(logTimes[row])}, by more than the tolerance; set the producer's clock`,
+    }));
+    const all = [...rejects, ...future].sort((a, b) => a.row - b.row);
+    for (const { row, code, message } of all) deadLetter(this.task, batch, row, code, message);
+  }
+}
+
+function originalOf(records: RecordBatch, i: number): { key: Buffer | null; value: Buffer | null } {
+  const part = (start: number, end: number) =>
+    start < 0 ? null : records.bytes.subarray(start, end);
+  return {
+    key: part(records.keyStart[i] as number, records.keyEnd[i] as number),
+    value: part(records.valueStart[i] as number, records.valueEnd[i] as number),
+  };
+}
+
+function without(
+  selected: Int32Array | undefined,
+  rows: readonly number[],
+  length: number,
+): Int32Array {
+  const out = new Set(rows);
+  return (selected ?? Int32Array.from({ length }, (_, i) => i)).filter((i) => !out.has(i));
+}
+
+const sizeOf = (record: OutputRecord): number =>
+  (record.key?.length ?? 0) + (record.value?.length ?? 0) + 64;
+
+const iso = (ms: number | undefined): string => {
+  const date = new Date(ms ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString();
+};
