@@ -8,6 +8,8 @@ export interface Rejection {
   /** Index into the batch that was given to `write`. */
   readonly index: number;
   readonly message: string;
+  /** Why, for counters and for those who treat one reason apart: `OUTSIDE_RETENTION`, `FIELD_TYPE_CONFLICT`… */
+  readonly code?: string;
 }
 
 export interface Sink<P> {

@@ -1,0 +1,482 @@
+/**
+ * Makes any sink outage-proof: batches, retries with backoff, a breaker, a limit in flight, a timeout and a
+ * health check around its three verbs [V4] [T1] [T3]. It keeps no backlog of its own: points stay with the
+ * caller's `write` until stored, so the durable backlog is the topic behind the caller's cursor (design §1).
+ */
+import { FatalError, messageOf, RetriableError, TidemarkError } from '../model/index.ts';
+import { type Clock, type Logger, silentLogger, systemClock } from '../runtime/index.ts';
+import { attempt } from './attempt.ts';
+import { backoffMs } from './backoff.ts';
+import {
+  type Batch,
+  BatchQueue,
+  isAbandoned,
+  type PendingWrite,
+  settleBatch,
+} from './batch-queue.ts';
+import { Breaker, type BreakerState } from './breaker.ts';
+import type { Rejection, Sink } from './contract.ts';
+import { type DeliveryPolicy, deliveryPolicy } from './policy.ts';
+import { DeliveryTelemetry } from './telemetry.ts';
+
+export interface DeliveryParts {
+  /** In [0, 1); spreads the retries. */
+  readonly random: () => number;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+}
+
+export interface DeliveryState {
+  readonly sink: string;
+  readonly breaker: BreakerState;
+  /** Failed attempts since the last success. */
+  readonly attempts: number;
+  /** The last failure, kept until the sink works again. */
+  readonly lastError: {
+    readonly code: string;
+    readonly message: string;
+    readonly family: TidemarkError['family'];
+    readonly atMs: number;
+  } | null;
+  /** Batches on their way. */
+  readonly inFlight: number;
+  /** Points handed over and neither stored nor rejected yet. */
+  readonly heldPoints: number;
+  /** When the next attempt goes, ms since the epoch; null when nothing waits for one. */
+  readonly nextAttemptAtMs: number | null;
+  /** Points since start. */
+  readonly written: number;
+  readonly rejected: number;
+  /** Attempts since start that failed and came again. */
+  readonly retries: number;
+}
+
+/** A sink made outage-proof; see `Delivery`. */
+export function deliver<P>(
+  sink: Sink<P>,
+  policy: Partial<DeliveryPolicy>,
+  parts: DeliveryParts,
+): Delivery<P> {
+  return new Delivery(sink, deliveryPolicy(policy), parts);
+}
+
+export class Delivery<P> {
+  readonly #sink: Sink<P>;
+  readonly #policy: DeliveryPolicy;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #telemetry: DeliveryTelemetry;
+  readonly #breaker: Breaker;
+  readonly #queue: BatchQueue<P>;
+  readonly #open = new Set<PendingWrite<P>>();
+  readonly #retrying: Batch<P>[] = [];
+  readonly #closing = new AbortController();
+  readonly #stopHealthChecks: () => void;
+  #onReady: (() => void)[] = [];
+  #onIdle: (() => void)[] = [];
+  #connected = false;
+  #inFlight = 0;
+  #probing = false;
+  #checking = false;
+  #probesFailed = 0;
+  #notBeforeMs = 0;
+  #flushing = false;
+  #stopping: Promise<void> | undefined;
+  #wake: { readonly atMs: number; readonly cancel: AbortController } | undefined;
+  #lastError: DeliveryState['lastError'] = null;
+  #heldPoints = 0;
+  #written = 0;
+  #rejected = 0;
+  #retries = 0;
+
+  constructor(sink: Sink<P>, policy: DeliveryPolicy, parts: DeliveryParts) {
+    this.#sink = sink;
+    this.#policy = policy;
+    this.#clock = parts.clock ?? systemClock;
+    this.#random = parts.random;
+    this.#telemetry = new DeliveryTelemetry(sink.name, {
+      clock: this.#clock,
+      log: parts.log ?? silentLogger,
+    });
+    this.#breaker = new Breaker(policy.breakerFailuresMax);
+    this.#queue = new BatchQueue(policy.batchPointsMax);
+    this.#stopHealthChecks =
+      policy.healthIntervalMs > 0
+        ? this.#clock.every(policy.healthIntervalMs, () => void this.#checkHealth())
+        : () => {};
+  }
+
+  /** The sink's. */
+  get name(): string {
+    return this.#sink.name;
+  }
+
+  /**
+   * Resolves once every point is stored or can never be; then the caller may commit its cursor. Rejects only
+   * when the attempts allowed are used up (the last error), on `stop` (RetriableError DELIVERY_STOPPED) or
+   * when `signal` aborts (its reason); some of the points may be stored then, writing them again is harmless.
+   * The array must not be changed meanwhile.
+   */
+  async write(
+    points: readonly P[],
+    signal?: AbortSignal,
+  ): Promise<{ readonly rejections: readonly Rejection[] }> {
+    signal?.throwIfAborted();
+    if (this.#stopping) throw this.#stopped();
+    if (points.length === 0) return { rejections: [] };
+    let onAbort = () => {};
+    const settled = new Promise<readonly Rejection[]>((resolve, reject) => {
+      const write: PendingWrite<P> = {
+        points,
+        sinceMs: this.#clock.now(),
+        resolve,
+        reject,
+        rejections: [],
+        next: 0,
+        open: points.length,
+        settled: false,
+      };
+      onAbort = () => this.#abandon(write, signal?.reason);
+      this.#open.add(write);
+      this.#heldPoints += points.length;
+      this.#queue.add(write);
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#pump();
+    try {
+      return { rejections: await settled };
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Sends what waits for its batch to fill, without waiting longer. */
+  flush(): void {
+    this.#flushing = this.#queue.points > 0;
+    this.#pump();
+  }
+
+  /**
+   * Resolves while the sink takes points and not too many are held. A caller that waits for it before it
+   * reads on holds nothing in memory during an outage. Rejects with DELIVERY_STOPPED after `stop`.
+   */
+  async ready(): Promise<void> {
+    while (!this.#isReady()) {
+      if (this.#stopping) throw this.#stopped();
+      await new Promise<void>((resolve) => this.#onReady.push(resolve));
+    }
+    if (this.#stopping) throw this.#stopped();
+  }
+
+  /** Tries now what waits for its backoff; false when nothing did. */
+  retryNow(): boolean {
+    const nowMs = this.#clock.now();
+    const waited = this.#retrying.length > 0 || this.#breaker.state === 'open';
+    this.#notBeforeMs = 0;
+    for (const batch of this.#retrying) batch.dueMs = nowMs;
+    this.#breaker.hurry(nowMs);
+    this.#pump();
+    return waited;
+  }
+
+  state(): DeliveryState {
+    return {
+      sink: this.#sink.name,
+      breaker: this.#breaker.state,
+      attempts: this.#breaker.failures,
+      lastError: this.#lastError,
+      inFlight: this.#inFlight,
+      heldPoints: this.#heldPoints,
+      nextAttemptAtMs: this.#nextAttemptAtMs() ?? null,
+      written: this.#written,
+      rejected: this.#rejected,
+      retries: this.#retries,
+    };
+  }
+
+  /**
+   * Takes no more points, sends what it holds for at most `deadlineMs`, then rejects the rest with
+   * DELIVERY_STOPPED and closes the sink. Does not wait for an attempt that is due only after the deadline.
+   */
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(deadlineMs);
+    return this.#stopping;
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    this.#stopHealthChecks();
+    const endMs = this.#clock.now() + deadlineMs;
+    // `#stopping` is set only when this function first waits; ready() and write() look at it.
+    await Promise.resolve();
+    this.flush();
+    const timer = new AbortController();
+    let expired = false;
+    const deadline = this.#clock.sleep(deadlineMs, timer.signal).then(
+      () => {
+        expired = true;
+      },
+      () => {},
+    );
+    while (this.#open.size > 0 && !expired) {
+      const nextMs = this.#nextAttemptAtMs();
+      if (this.#inFlight === 0 && nextMs !== undefined && nextMs >= endMs) break;
+      await Promise.race([deadline, new Promise<void>((resolve) => this.#onIdle.push(resolve))]);
+    }
+    timer.abort();
+    this.#closing.abort(this.#stopped());
+    this.#wake?.cancel.abort();
+    for (const write of [...this.#open]) this.#fail(write, this.#stopped());
+    this.#retrying.length = 0;
+    this.#release(this.#onReady);
+    await this.#sink.close();
+  }
+
+  /** Sends whatever may go now and sets the alarm for what may go later. */
+  #pump(): void {
+    if (this.#closing.signal.aborted) return;
+    for (;;) {
+      const nowMs = this.#clock.now();
+      if (nowMs < this.#notBeforeMs || !this.#breaker.mayPass(nowMs)) break;
+      if (this.#inFlight + (this.#probing ? 1 : 0) >= this.#writersAllowed()) break;
+      const batch = this.#nextBatch(nowMs);
+      if (batch) void this.#send(batch);
+      else if (this.#breaker.state === 'half-open') void this.#probe();
+      else break;
+    }
+    this.#telemetry.breakerIs(this.#breaker.state);
+    this.#telemetry.holds({ points: this.#heldPoints, inFlight: this.#inFlight });
+    if (this.#isReady()) this.#release(this.#onReady);
+    this.#release(this.#onIdle);
+    this.#setAlarm();
+  }
+
+  /** While it is uncertain that the sink answers, one attempt at a time. */
+  #writersAllowed(): number {
+    return this.#connected && this.#breaker.state === 'closed' ? this.#policy.writersMax : 1;
+  }
+
+  /** Failed batches first, oldest first; they keep their place among the writers, so memory and order hold. */
+  #nextBatch(nowMs: number): Batch<P> | undefined {
+    for (let at = 0; at < this.#retrying.length; at++) {
+      const batch = this.#retrying[at]!;
+      if (isAbandoned(batch)) this.#retrying.splice(at--, 1);
+      else if (batch.dueMs <= nowMs || this.#breaker.state === 'half-open') {
+        this.#retrying.splice(at, 1);
+        return batch;
+      }
+    }
+    if (this.#inFlight + this.#retrying.length >= this.#policy.writersMax) return undefined;
+    return this.#isRipe(nowMs) ? this.#queue.take() : undefined;
+  }
+
+  #isRipe(nowMs: number): boolean {
+    const sinceMs = this.#queue.oldestSinceMs;
+    if (sinceMs === undefined) this.#flushing = false;
+    if (sinceMs === undefined) return false;
+    return this.#flushing || this.#queue.full || nowMs - sinceMs >= this.#policy.flushIntervalMs;
+  }
+
+  async #send(batch: Batch<P>): Promise<void> {
+    this.#inFlight++;
+    try {
+      const startMs = this.#clock.now();
+      const rejections = await this.#attempt('write to', async (signal) => {
+        await this.#connect(signal);
+        return await this.#sink.write(batch.points, signal);
+      });
+      this.#stored(batch, rejections, this.#clock.now() - startMs);
+    } catch (error) {
+      batch.attempts++;
+      const failure = this.#failed(error, batch.attempts, batch.points.length);
+      batch.dueMs = failure.retryAtMs;
+      const { attemptsMax } = this.#policy;
+      if (attemptsMax > 0 && batch.attempts >= attemptsMax) {
+        for (const { write } of batch.slices) this.#fail(write, failure.error);
+      } else if (!this.#closing.signal.aborted) {
+        this.#retries++;
+        this.#retrying.push(batch);
+      }
+    } finally {
+      this.#inFlight--;
+      this.#pump();
+    }
+  }
+
+  /** With nothing to write, an open breaker asks the sink itself. */
+  async #probe(): Promise<void> {
+    this.#probing = true;
+    try {
+      await this.#attempt('check of', async (signal) => {
+        await this.#connect(signal);
+        await this.#sink.check(signal);
+      });
+      this.#succeeded();
+    } catch (error) {
+      this.#failed(error, ++this.#probesFailed, 0);
+    } finally {
+      this.#probing = false;
+      this.#pump();
+    }
+  }
+
+  /** Periodic [T3]. A sink that fails its check gets one reconnect before it counts as away. */
+  async #checkHealth(): Promise<void> {
+    if (this.#checking || this.#probing || this.#breaker.state !== 'closed') return;
+    this.#checking = true;
+    try {
+      await this.#attempt('check of', (signal) => this.#sink.check(signal));
+    } catch {
+      this.#connected = false;
+      // The probe reconnects, checks again, and opens the breaker when that fails too.
+      this.#breaker.trip(this.#clock.now());
+    } finally {
+      this.#checking = false;
+      this.#pump();
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
+    if (this.#connected) return;
+    await this.#sink.connect(signal);
+    this.#connected = true;
+  }
+
+  #attempt<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return attempt(
+      {
+        clock: this.#clock,
+        timeoutMs: this.#policy.attemptTimeoutMs,
+        what: `${what} ${this.#sink.name}`,
+        signal: this.#closing.signal,
+      },
+      work,
+    );
+  }
+
+  #stored(batch: Batch<P>, rejections: readonly Rejection[], durationMs: number): void {
+    this.#written += batch.points.length - rejections.length;
+    this.#rejected += rejections.length;
+    this.#telemetry.batchStored({ points: batch.points.length, rejections, durationMs });
+    this.#succeeded();
+    settleBatch(batch, rejections);
+    for (const { write } of batch.slices) if (write.settled) this.#forget(write);
+  }
+
+  #succeeded(): void {
+    // The sink is back: what waited for it need not wait on. While the breaker was closed, a waiting batch
+    // failed where others succeed, and keeps its backoff.
+    if (this.#breaker.state !== 'closed') for (const batch of this.#retrying) batch.dueMs = 0;
+    this.#breaker.succeeded();
+    this.#probesFailed = 0;
+    this.#lastError = null;
+    this.#telemetry.recovered();
+  }
+
+  /** Notes a failure and decides when the sink is tried again. */
+  #failed(
+    thrown: unknown,
+    attempts: number,
+    points: number,
+  ): { readonly error: TidemarkError; readonly retryAtMs: number } {
+    const error = asTidemarkError(thrown, this.#sink.name);
+    const nowMs = this.#clock.now();
+    if (this.#closing.signal.aborted) return { error, retryAtMs: nowMs };
+    if (error.code === 'SINK_UNREACHABLE') this.#connected = false;
+    let retryAtMs: number;
+    if (error instanceof RetriableError) {
+      const { retryAfterMs } = error;
+      retryAtMs =
+        nowMs + backoffMs(this.#policy, { attempt: attempts, random: this.#random, retryAfterMs });
+      // The server's wish holds for all writers, not only for the one it told.
+      if (retryAfterMs) this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + retryAfterMs);
+      this.#breaker.failed(retryAtMs);
+    } else {
+      retryAtMs = nowMs + this.#policy.backoffCapMs;
+      this.#breaker.trip(retryAtMs);
+    }
+    this.#lastError = {
+      code: error.code,
+      message: error.message,
+      family: error.family,
+      atMs: nowMs,
+    };
+    this.#telemetry.attemptFailed({ error, points, attempts });
+    return { error, retryAtMs };
+  }
+
+  #abandon(write: PendingWrite<P>, reason: unknown): void {
+    this.#fail(write, reason);
+    this.#pump();
+  }
+
+  #fail(write: PendingWrite<P>, reason: unknown): void {
+    if (write.settled) return;
+    write.settled = true;
+    this.#queue.drop(write);
+    this.#forget(write);
+    write.reject(reason);
+  }
+
+  #forget(write: PendingWrite<P>): void {
+    if (this.#open.delete(write)) this.#heldPoints -= write.points.length;
+  }
+
+  #isReady(): boolean {
+    return this.#breaker.state === 'closed' && this.#heldPoints < this.#policy.heldPointsMax;
+  }
+
+  #release(waiting: (() => void)[]): void {
+    for (const resume of waiting.splice(0)) resume();
+  }
+
+  /** When a batch may be tried again, for the state and the alarm; undefined when none waits for that. */
+  #nextAttemptAtMs(): number | undefined {
+    if (this.#breaker.state === 'open') return Math.max(this.#breaker.retryAtMs, this.#notBeforeMs);
+    if (this.#retrying.length === 0) return undefined;
+    const dueMs = Math.min(...this.#retrying.map((batch) => batch.dueMs));
+    return Math.max(dueMs, this.#notBeforeMs);
+  }
+
+  #setAlarm(): void {
+    const times: number[] = [];
+    const nextAttemptMs = this.#nextAttemptAtMs();
+    if (nextAttemptMs !== undefined) times.push(nextAttemptMs);
+    const sinceMs = this.#queue.oldestSinceMs;
+    if (sinceMs !== undefined && this.#breaker.state === 'closed') {
+      times.push(Math.max(sinceMs + this.#policy.flushIntervalMs, this.#notBeforeMs));
+    }
+    const nowMs = this.#clock.now();
+    // What is due already waits for a writer, and the writer's end pumps again.
+    const atMs = Math.min(...times.filter((time) => time > nowMs));
+    if (this.#wake?.atMs === atMs) return;
+    this.#wake?.cancel.abort();
+    this.#wake = undefined;
+    if (!Number.isFinite(atMs)) return;
+    const cancel = new AbortController();
+    this.#wake = { atMs, cancel };
+    this.#clock.sleep(atMs - nowMs, cancel.signal).then(
+      () => {
+        this.#wake = undefined;
+        this.#pump();
+      },
+      () => {},
+    );
+  }
+
+  #stopped(): RetriableError {
+    return new RetriableError(`delivery to ${this.#sink.name} has stopped`, {
+      code: 'DELIVERY_STOPPED',
+      context: { sink: this.#sink.name },
+    });
+  }
+}
+
+/** Anything a sink throws outside the three families is a bug, and fatal (model/errors). */
+function asTidemarkError(thrown: unknown, sink: string): TidemarkError {
+  if (thrown instanceof TidemarkError) return thrown;
+  return new FatalError(`BUG: ${sink} failed with ${messageOf(thrown)}`, {
+    code: 'SINK_BUG',
+    cause: thrown,
+    context: { sink },
+  });
+}
