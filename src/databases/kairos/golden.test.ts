@@ -23,7 +23,7 @@ const golden = JSON.parse(
 ) as { version: string; cases: GoldenCase[] };
 const spec = parseRowSpec('MILLISECONDS', '1814400000');
 
-const valueOf = (type: GoldenCase['type'], text: string): KairosValue =>
+const parseValue = (type: GoldenCase['type'], text: string): KairosValue =>
   type === 'long' ? BigInt(text) : type === 'double' ? Number(text) : (JSON.parse(text) as string);
 
 describe(`what ${golden.version} wrote`, () => {
@@ -40,7 +40,7 @@ describe(`what ${golden.version} wrote`, () => {
     ({ metric, tags, type, points, cells, rowKeys }) => {
       const sorted = sortTags(tags);
       const ours = points.map(([timestampMs, text]) => {
-        const value = valueOf(type, text);
+        const value = parseValue(type, text);
         const rowTimeMs = rowTimeOf(spec, timestampMs);
         const key = { metric, rowTimeMs, type: typeOfValue(value), tags: sorted };
         return {
@@ -65,7 +65,7 @@ describe(`what ${golden.version} wrote`, () => {
       const value = decodeValue(row.type, Buffer.from(cell.value, 'hex'));
       return [timestampOf(spec, row.rowTimeMs, column), value] as const;
     });
-    const written = points.map(([time, text]) => [time, valueOf(type, text)] as const);
+    const written = points.map(([time, text]) => [time, parseValue(type, text)] as const);
     const byTime = (a: readonly [number, unknown], b: readonly [number, unknown]) => a[0] - b[0];
     expect([...read].sort(byTime)).toEqual([...written].sort(byTime));
   });

@@ -28,7 +28,7 @@ export function encodeModifiedUtf8(text: string): Buffer {
   const bytes = Buffer.allocUnsafe(2 + length);
   let at = bytes.writeUInt16BE(length, 0);
   if (length === text.length) {
-    bytes.latin1Write(text, at);
+    bytes.write(text, at, 'latin1');
     return bytes;
   }
   for (let i = 0; i < text.length; i++) {
@@ -54,7 +54,7 @@ export function decodeModifiedUtf8(bytes: Buffer): string {
   if (bytes.length < end) throw malformed(bytes);
   let i = 2;
   while (i < end && (bytes[i] as number) < 0x80) i++;
-  let text = bytes.latin1Slice(2, i);
+  let text = bytes.toString('latin1', 2, i);
   while (i < end) {
     const first = bytes[i] as number;
     const width = first < 0x80 ? 1 : first >> 5 === 0b110 ? 2 : first >> 4 === 0b1110 ? 3 : 0;

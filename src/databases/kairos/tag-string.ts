@@ -24,11 +24,11 @@ export const tagRecordOf = (tags: TagList): Record<string, string> => Object.fro
 
 export function formatTags(tags: TagList): string {
   let text = '';
-  for (const [name, value] of tags) text += `${escape(name, ':')}=${escape(value, '=')}:`;
+  for (const [name, value] of tags) text += `${escaped(name, ':')}=${escaped(value, '=')}:`;
   return text;
 }
 
-function escape(text: string, mark: string): string {
+function escaped(text: string, mark: string): string {
   return /[:=]/.test(text) ? text.replace(/[:=]/g, (sign) => mark + sign) : text;
 }
 

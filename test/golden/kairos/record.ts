@@ -118,7 +118,7 @@ const client = new cassandra.Client({
   encoding: { map: Map },
 });
 const url = process.env.KAIROSDB_URL;
-const version = await (await fetch(`${url}/api/v1/version`)).json();
+const version = (await (await fetch(`${url}/api/v1/version`)).json()) as { version: string };
 const recorded = [];
 for (const { name, tags, type, points } of cases) {
   const metric = `golden.${run}.${name}`;

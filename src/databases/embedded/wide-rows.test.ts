@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ManualClock } from '../../runtime/index.ts';
+import { collect, wideRowsSuite } from '../kairos/wide-rows.suite.ts';
+import type { WideRows } from '../kairos/wide-rows.ts';
+import { embeddedWideRows } from './wide-rows.ts';
+
+const START_MS = 1_700_000_000_000;
+
+wideRowsSuite('the embedded store', async () => {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'tidemark-store-'));
+  const clock = new ManualClock(START_MS);
+  const rows = embeddedWideRows({ dataDirectory, clock });
+  await rows.connect();
+  return {
+    rows,
+    passSeconds: (seconds) => clock.advance(seconds * 1_000),
+    close: async () => {
+      await rows.close();
+      rmSync(dataDirectory, { recursive: true });
+    },
+  };
+});
+
+describe('the embedded store', () => {
+  const directories: string[] = [];
+  const stores: WideRows[] = [];
+  afterEach(async () => {
+    await Promise.all(stores.splice(0).map((rows) => rows.close()));
+    for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+  });
+  const directory = () => {
+    directories.push(mkdtempSync(join(tmpdir(), 'tidemark-store-')));
+    return directories.at(-1) as string;
+  };
+  const open = async (dataDirectory: string, clock = new ManualClock(START_MS)) => {
+    const rows = embeddedWideRows({ dataDirectory, clock });
+    stores.push(rows);
+    await rows.connect();
+    return rows;
+  };
+  const key = Buffer.from('row');
+  const cell = (n: number, ttlSeconds = 0) => ({
+    key,
+    column: Buffer.from([0, 0, 0, n]),
+    value: Buffer.from(`${n}`),
+    ttlSeconds,
+  });
+
+  test('keeps what was written when it is opened again', async () => {
+    const dataDirectory = directory();
+    const first = await open(dataDirectory);
+    await first.writeCells([cell(1)]);
+    await first.writeMetricNames(['m']);
+    await first.close();
+    const second = await open(dataDirectory);
+    await second.writeCells([{ ...cell(9), key: Buffer.from('another row') }, cell(2)]);
+    expect(await collect(second.readCells({ key }))).toHaveLength(2);
+    expect(await collect(second.metricNames())).toEqual(['m']);
+  });
+
+  test('sweeps what has expired, and only that', async () => {
+    const clock = new ManualClock(START_MS);
+    const rows = await open(directory(), clock);
+    const many = Array.from({ length: 200 }, (_, n) => cell(n, 30));
+    await rows.writeCells(many);
+    await rows.writeCells([cell(7), cell(8, 3_600)]);
+    await rows.writeRowTimes([{ metric: 'm', rowTimeMs: 0, ttlSeconds: 30 }]);
+    await clock.advance(60_000);
+    await rows.check();
+    // The sweep took the others off the disk: even a reader with an old watch finds only two.
+    await rows.close();
+    const later = await open(directories[0] as string, new ManualClock(START_MS));
+    const left = await collect(later.readCells({ key }));
+    expect(left.map(({ column }) => column[3])).toEqual([7, 8]);
+    expect(await later.hasRowTime('m', 0)).toBe(false);
+  });
+
+  test('gives pages that later reads and writes do not change', async () => {
+    const rows = await open(directory());
+    await rows.writeCells([cell(1), cell(2)]);
+    const page = await collect(rows.readCells({ key }));
+    await rows.writeCells([1, 2, 3].map((n) => ({ ...cell(n), value: Buffer.from('changed') })));
+    await collect(rows.readCells({ key }));
+    expect(page.map(({ value }) => value.toString())).toEqual(['1', '2']);
+  });
+
+  test('says how to mend it when it is not open, and when its directory is unusable', async () => {
+    const closed = embeddedWideRows({ dataDirectory: directory() });
+    await expect(closed.writeCells([cell(1)])).rejects.toMatchObject({
+      family: 'retriable',
+      code: 'SINK_UNREACHABLE',
+    });
+    const nowhere = embeddedWideRows({ dataDirectory: '/dev/null' });
+    await expect(nowhere.connect()).rejects.toMatchObject({
+      family: 'fatal',
+      code: 'STORE_UNUSABLE',
+    });
+  });
+});

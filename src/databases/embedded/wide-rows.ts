@@ -1,0 +1,412 @@
+/**
+ * The embedded store: KairosDB's rows in LMDB, under `store/` of the data directory, so that nothing but a disk is
+ * needed. A write is on the disk when it resolves. Keys, columns and values are byte for byte those of Cassandra's
+ * `data_points`; the layout beneath is drawn in cells.ts and index-table.ts.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import type { Rejection } from '../../delivery/contract.ts';
+import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
+import { type Clock, systemClock } from '../../runtime/index.ts';
+import type { RowKey } from '../kairos/row-key.ts';
+import { singleTagPair, tagCollectionHash } from '../kairos/tag-hash.ts';
+import { formatTags, type TagList } from '../kairos/tag-string.ts';
+import type {
+  Cell,
+  CellRange,
+  Pages,
+  RowKeyEntry,
+  RowTimeEntry,
+  ServiceValue,
+  StoredCell,
+  WideRows,
+} from '../kairos/wide-rows.ts';
+import { CellTable } from './cells.ts';
+import { IndexTable, indexKey } from './index-table.ts';
+import { behind, prefixKey, textKey, timeKey } from './keys.ts';
+
+export interface EmbeddedWideRowsOptions {
+  /** The data directory; the store makes and owns `store/` in it. */
+  readonly dataDirectory: string;
+  readonly clock?: Clock;
+}
+
+const SWEEP_INTERVAL_MS = minutes(1);
+/** Entries removed in one transaction of a sweep, so that writers wait at most a few milliseconds. */
+const SWEEP_ENTRIES = 2_000;
+/** Cells written in one transaction; more would hold the event loop for longer than a tenth of a second. */
+const WRITE_CELLS = 10_000;
+const PAGE_CELLS = 5_000;
+const PAGE_ENTRIES = 1_000;
+
+export function embeddedWideRows(options: EmbeddedWideRowsOptions): WideRows {
+  return new EmbeddedWideRows(options);
+}
+
+interface Opened {
+  readonly root: RootDatabase;
+  readonly cells: CellTable;
+  readonly index: IndexTable;
+  readonly stopSweeping: () => void;
+}
+
+type StoredRow = [metric: string, rowTimeMs: number, type: string, tags: TagList];
+
+class EmbeddedWideRows implements WideRows {
+  readonly kind = 'embedded';
+  readonly #directory: string;
+  readonly #clock: Clock;
+  #opened: Opened | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+
+  constructor({ dataDirectory, clock = systemClock }: EmbeddedWideRowsOptions) {
+    this.#directory = join(dataDirectory, 'store');
+    this.#clock = clock;
+  }
+
+  async connect(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#opened !== undefined) return;
+    let root: RootDatabase;
+    try {
+      mkdirSync(this.#directory, { recursive: true });
+      root = open({
+        path: this.#directory,
+        noSubdir: false,
+        maxDbs: 8,
+        // A commit then resolves once it is on the disk, not before.
+        overlappingSync: false,
+      });
+    } catch (error) {
+      throw new FatalError(
+        `can't open the store in ${this.#directory}: ${messageOf(error)}; the directory must be writable`,
+        { code: 'STORE_UNUSABLE', cause: error },
+      );
+    }
+    this.#opened = {
+      root,
+      cells: new CellTable(root),
+      index: new IndexTable(root),
+      stopSweeping: this.#clock.every(SWEEP_INTERVAL_MS, () => {
+        this.#sweeping = this.#sweeping.then(() => this.#sweep()).catch(() => {});
+      }),
+    };
+  }
+
+  async check(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const { root } = this.#open();
+    await this.#write(() => root.getStats());
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined) return;
+    opened.stopSweeping();
+    this.#opened = undefined;
+    await this.#sweeping;
+    await opened.root.close();
+  }
+
+  async writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]> {
+    for (let from = 0; from < cells.length; from += WRITE_CELLS) {
+      signal?.throwIfAborted();
+      const part = cells.slice(from, from + WRITE_CELLS);
+      await this.#write((opened) => opened.cells.write(part, this.#clock.now()));
+    }
+    return [];
+  }
+
+  async *readCells(range: CellRange): AsyncGenerator<readonly StoredCell[]> {
+    const pageCells = range.pageCells ?? PAGE_CELLS;
+    let left = range.limit ?? Number.POSITIVE_INFINITY;
+    let { first, last } = range;
+    for (;;) {
+      const wanted = Math.min(left, pageCells);
+      const page = this.#open().cells.readPage(
+        { ...range, first, last },
+        wanted,
+        this.#clock.now(),
+      );
+      if (page.length > 0) yield page;
+      left -= page.length;
+      const edge = page.at(-1)?.column;
+      if (page.length < wanted || left <= 0 || edge === undefined) return;
+      if (range.order === 'descending') {
+        if (edge.every((byte) => byte === 0)) return;
+        last = step(edge, -1);
+      } else {
+        if (edge.every((byte) => byte === 255)) return;
+        first = step(edge, 1);
+      }
+    }
+  }
+
+  deleteCells(range: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void> {
+    return this.#write(({ cells }) => cells.delete(range));
+  }
+
+  deleteRow(key: Buffer): Promise<void> {
+    return this.#write(({ cells }) => cells.delete({ key }));
+  }
+
+  async writeRowKeys(
+    entries: readonly RowKeyEntry[],
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]> {
+    signal?.throwIfAborted();
+    await this.#write(({ index }) => {
+      const nowMs = this.#clock.now();
+      for (const { row, indexedTags, ttlSeconds } of entries) {
+        const stored: StoredRow = [row.metric, row.rowTimeMs, row.type, row.tags];
+        index.put(keyOfRow(row), stored, ttlSeconds, nowMs);
+        for (const key of tagKeysOf(row, indexedTags)) index.put(key, stored, ttlSeconds, nowMs);
+      }
+    });
+    return [];
+  }
+
+  async hasRowKey(row: RowKey): Promise<boolean> {
+    return this.#open().index.get(keyOfRow(row), this.#clock.now()) !== undefined;
+  }
+
+  rowKeys(metric: string, rowTimeMs: number): Pages<RowKey> {
+    return this.#rowKeysFrom(indexKey('K', textKey(metric), timeKey(rowTimeMs)));
+  }
+
+  rowKeysWithTag(
+    metric: string,
+    rowTimeMs: number,
+    tag: readonly [name: string, value: string],
+  ): Pages<RowKey> {
+    const pair = textKey(singleTagPair(tag));
+    return this.#rowKeysFrom(indexKey('G', textKey(metric), timeKey(rowTimeMs), pair));
+  }
+
+  async *#rowKeysFrom(stem: Buffer): AsyncGenerator<readonly RowKey[]> {
+    const { index } = this.#open();
+    for (const page of index.pagesOf(stem, PAGE_ENTRIES, () => this.#clock.now())) {
+      yield (page as StoredRow[]).map(([metric, rowTimeMs, type, tags]) => ({
+        metric,
+        rowTimeMs,
+        type,
+        tags,
+      }));
+    }
+  }
+
+  deleteRowKey(row: RowKey, indexedTags: TagList): Promise<void> {
+    return this.#write(({ index }) => {
+      index.remove(keyOfRow(row));
+      for (const key of tagKeysOf(row, indexedTags)) index.remove(key);
+    });
+  }
+
+  async writeRowTimes(
+    entries: readonly RowTimeEntry[],
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]> {
+    signal?.throwIfAborted();
+    await this.#write(({ index }) => {
+      const nowMs = this.#clock.now();
+      for (const { metric, rowTimeMs, ttlSeconds } of entries) {
+        index.put(keyOfRowTime(metric, rowTimeMs), rowTimeMs, ttlSeconds, nowMs);
+      }
+    });
+    return [];
+  }
+
+  async hasRowTime(metric: string, rowTimeMs: number): Promise<boolean> {
+    const key = keyOfRowTime(metric, rowTimeMs);
+    return this.#open().index.get(key, this.#clock.now()) !== undefined;
+  }
+
+  async *rowTimes(
+    metric: string,
+    firstMs: number,
+    lastMs: number,
+  ): AsyncGenerator<readonly number[]> {
+    const end = keyOfRowTime(metric, lastMs + 1);
+    let next = firstMs;
+    while (next <= lastMs) {
+      const start = keyOfRowTime(metric, next);
+      const page = this.#open().index.page(start, end, PAGE_ENTRIES, this.#clock.now());
+      const times = page.map(([, time]) => time as number);
+      if (times.length > 0) yield times;
+      if (times.length < PAGE_ENTRIES) return;
+      next = (times.at(-1) as number) + 1;
+    }
+  }
+
+  deleteRowTime(metric: string, rowTimeMs: number): Promise<void> {
+    return this.#write(({ index }) => index.remove(keyOfRowTime(metric, rowTimeMs)));
+  }
+
+  async *legacyRowKeys(): AsyncGenerator<readonly Buffer[]> {}
+
+  async deleteLegacyRowKey(): Promise<void> {}
+
+  async deleteLegacyRowKeys(): Promise<void> {}
+
+  async writeMetricNames(
+    metrics: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]> {
+    signal?.throwIfAborted();
+    await this.#write(({ index }) => {
+      for (const metric of metrics) index.put(indexKey('N', textKey(metric)), metric, 0, 0);
+    });
+    return [];
+  }
+
+  async *metricNames(prefix = ''): AsyncGenerator<readonly string[]> {
+    const stem = indexKey('N', prefixKey(prefix));
+    const { index } = this.#open();
+    for (const page of index.pagesOf(stem, PAGE_ENTRIES, () => this.#clock.now())) {
+      const names = (page as string[]).filter((name) => name.startsWith(prefix));
+      if (names.length > 0) yield names;
+    }
+  }
+
+  deleteMetricName(metric: string): Promise<void> {
+    return this.#write(({ index }) => index.remove(indexKey('N', textKey(metric))));
+  }
+
+  async readSpec(): Promise<ReadonlyMap<string, string>> {
+    const { index } = this.#open();
+    const stem = Buffer.from('S');
+    const page = index.page(stem, behind(stem), PAGE_ENTRIES, this.#clock.now());
+    return new Map(page.map(([, entry]) => entry as [string, string]));
+  }
+
+  writeSpec(name: string, value: string): Promise<void> {
+    return this.#write(({ index }) => index.put(indexKey('S', textKey(name)), [name, value], 0, 0));
+  }
+
+  writeServiceValue(
+    service: string,
+    serviceKey: string,
+    key: string,
+    value: string,
+  ): Promise<void> {
+    return this.#write(({ index }) => {
+      const entry = [key, value, this.#clock.now()];
+      index.put(keyOfService('V', service, serviceKey, key), entry, 0, 0);
+      index.put(keyOfService('P', service, serviceKey), serviceKey, 0, 0);
+    });
+  }
+
+  async readServiceValue(
+    service: string,
+    serviceKey: string,
+    key: string,
+  ): Promise<ServiceValue | undefined> {
+    const found = this.#open().index.get(keyOfService('V', service, serviceKey, key), 0);
+    if (found === undefined) return undefined;
+    const [, value, writtenAtMs] = found as [string, string, number];
+    return { value, writtenAtMs };
+  }
+
+  deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void> {
+    return this.#write(({ index }) => {
+      index.remove(keyOfService('V', service, serviceKey, key));
+      index.put(keyOfService('P', service, serviceKey), serviceKey, 0, 0);
+    });
+  }
+
+  async serviceKeys(service: string): Promise<readonly string[]> {
+    const listed: string[] = [];
+    const { index } = this.#open();
+    for (const page of index.pagesOf(keyOfService('P', service), PAGE_ENTRIES, () => 0)) {
+      for (const serviceKey of page as string[]) {
+        const keys = await this.keysOfService(service, serviceKey);
+        for (let i = 0; i < Math.max(1, keys.length); i++) listed.push(serviceKey);
+      }
+    }
+    return listed;
+  }
+
+  async keysOfService(
+    service: string,
+    serviceKey: string,
+    prefix = '',
+  ): Promise<readonly string[]> {
+    const keys: string[] = [];
+    const stem = Buffer.concat([keyOfService('V', service, serviceKey), prefixKey(prefix)]);
+    for (const page of this.#open().index.pagesOf(stem, PAGE_ENTRIES, () => 0)) {
+      for (const [key] of page as [string][]) if (key.startsWith(prefix)) keys.push(key);
+    }
+    return keys;
+  }
+
+  async #sweep(): Promise<void> {
+    while (this.#opened !== undefined) {
+      const swept = await this.#write(({ cells, index }) => {
+        const nowMs = this.#clock.now();
+        return Math.max(cells.sweep(nowMs, SWEEP_ENTRIES), index.sweep(nowMs, SWEEP_ENTRIES));
+      });
+      if (swept < SWEEP_ENTRIES) return;
+    }
+  }
+
+  #open(): Opened {
+    if (this.#opened === undefined) {
+      throw new RetriableError('the embedded store is not open: connect first', {
+        code: 'SINK_UNREACHABLE',
+      });
+    }
+    return this.#opened;
+  }
+
+  /** One transaction; on the disk when it resolves. */
+  async #write<T>(action: (opened: Opened) => T): Promise<T> {
+    const opened = this.#open();
+    try {
+      return await opened.root.transaction(() => action(opened));
+    } catch (error) {
+      throw new RetriableError(
+        `the store in ${this.#directory} took no write: ${messageOf(error)}; is the disk full?`,
+        { code: 'STORE_WRITE_FAILED', cause: error },
+      );
+    }
+  }
+}
+
+const keyOfRow = (row: RowKey): Buffer =>
+  indexKey(
+    'K',
+    textKey(row.metric),
+    timeKey(row.rowTimeMs),
+    textKey(row.type),
+    textKey(formatTags(row.tags)),
+  );
+
+const keyOfRowTime = (metric: string, rowTimeMs: number): Buffer =>
+  indexKey('T', textKey(metric), timeKey(rowTimeMs));
+
+const keyOfService = (letter: 'V' | 'P', ...parts: readonly string[]): Buffer =>
+  indexKey(letter, ...parts.map(textKey));
+
+/** One key per indexed tag, ordered as the table's clustering: type, hash, tags. */
+function tagKeysOf(row: RowKey, indexedTags: TagList): Buffer[] {
+  const hash = Buffer.allocUnsafe(4);
+  hash.writeUInt32BE((tagCollectionHash(indexedTags) ^ 0x80000000) >>> 0);
+  return indexedTags.map((tag) =>
+    indexKey(
+      'G',
+      textKey(row.metric),
+      timeKey(row.rowTimeMs),
+      textKey(singleTagPair(tag)),
+      textKey(row.type),
+      hash,
+      textKey(formatTags(row.tags)),
+    ),
+  );
+}
+
+function step(column: Buffer, by: 1 | -1): Buffer {
+  const next = Buffer.allocUnsafe(4);
+  next.writeUInt32BE(column.readUInt32BE(0) + by);
+  return next;
+}

@@ -1,0 +1,142 @@
+/**
+ * Where KairosDB's rows live: (row key bytes, column bytes) → value bytes, sliced in column order, and the index
+ * tables beside them. Cassandra (KairosDB's own schema) and LMDB serve it with the same bytes in `data_points`
+ * and are held to it by one test suite (`wide-rows.suite.ts`). The codec, the writer, discovery and reading stand
+ * above it and know neither.
+ *
+ *   data_points           row key → column → value                 the points
+ *   row_key_time_index    metric → row times                       which rows of time a metric has
+ *   row_keys              metric, row time → type, tags            which series each of them has
+ *   tag_indexed_row_keys  metric, row time, name=value → …         the same by one tag, where switched on
+ *   string_index          metric names                             in UTF-8 order
+ *   service_index         service, service key, key → text         metadata, hosts, rollup tasks
+ *   spec                  name → text                              how rows and columns are encoded
+ *
+ * Every write is stamped with the time of writing, in ms; of two writes of one cell the later wins, and a write
+ * after a delete is visible. Times to live are whole seconds, 0 = for ever. Names hold no lone surrogates.
+ */
+import type { Rejection } from '../../delivery/contract.ts';
+import type { RowKey } from './row-key.ts';
+import type { TagList } from './tag-string.ts';
+
+export interface Cell {
+  /** The row's key. At most 65,535 bytes, not empty. */
+  readonly key: Buffer;
+  /** Four bytes. */
+  readonly column: Buffer;
+  readonly value: Buffer;
+  readonly ttlSeconds: number;
+}
+
+export interface StoredCell {
+  readonly column: Buffer;
+  readonly value: Buffer;
+}
+
+export interface CellRange {
+  readonly key: Buffer;
+  /** Columns compare as bytes. Both included; absent = from the start, to the end of the row. */
+  readonly first?: Buffer | undefined;
+  readonly last?: Buffer | undefined;
+  /** Default `ascending`. */
+  readonly order?: 'ascending' | 'descending';
+  /** At most so many cells. */
+  readonly limit?: number | undefined;
+  /** Most cells of one page, default 5,000. */
+  readonly pageCells?: number;
+}
+
+export interface RowKeyEntry {
+  readonly row: RowKey;
+  /** The tags of the row that also go into the tag index; usually none. */
+  readonly indexedTags: TagList;
+  readonly ttlSeconds: number;
+}
+
+export interface RowTimeEntry {
+  readonly metric: string;
+  readonly rowTimeMs: number;
+  readonly ttlSeconds: number;
+}
+
+export interface ServiceValue {
+  readonly value: string;
+  readonly writtenAtMs: number;
+}
+
+/** Range over pages; reading stops, and lets go of everything, when the loop is left. */
+export type Pages<T> = AsyncIterable<readonly T[]>;
+
+export interface WideRows {
+  readonly kind: 'cassandra' | 'embedded';
+
+  /** Safe to call again. Rejects with RetriableError (not reachable) or FatalError (keyspace missing, not let in). */
+  connect(signal?: AbortSignal): Promise<void>;
+  /** A cheap round trip that fails when writes would. */
+  check(signal?: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+
+  /**
+   * Durable when it resolves, but for the rejections: cells that the store refuses for what they are, by index.
+   * Of two equal cells in one call the later wins. Rejects with RetriableError when anything else went wrong:
+   * some cells may then be stored, and the same call may come again.
+   */
+  writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]>;
+  readCells(range: CellRange): Pages<StoredCell>;
+  /** Both bounds included; absent = open. */
+  deleteCells(range: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void>;
+  deleteRow(key: Buffer): Promise<void>;
+
+  /** Inserts or refreshes; the life of an entry becomes exactly `ttlSeconds`. Rejections as for cells. */
+  writeRowKeys(
+    entries: readonly RowKeyEntry[],
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]>;
+  hasRowKey(row: RowKey): Promise<boolean>;
+  rowKeys(metric: string, rowTimeMs: number): Pages<RowKey>;
+  /** From the tag index: only rows that were written with this tag among their `indexedTags`. */
+  rowKeysWithTag(
+    metric: string,
+    rowTimeMs: number,
+    tag: readonly [name: string, value: string],
+  ): Pages<RowKey>;
+  /** `indexedTags` as they were given on writing. */
+  deleteRowKey(row: RowKey, indexedTags: TagList): Promise<void>;
+
+  writeRowTimes(
+    entries: readonly RowTimeEntry[],
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]>;
+  hasRowTime(metric: string, rowTimeMs: number): Promise<boolean>;
+  /** Ascending; both bounds included. */
+  rowTimes(metric: string, firstMs: number, lastMs: number): Pages<number>;
+  deleteRowTime(metric: string, rowTimeMs: number): Promise<void>;
+
+  /** Row keys that KairosDB before 1.2 indexed: `first` included, `end` not. The embedded store has none. */
+  legacyRowKeys(metric: string, first: Buffer, end: Buffer): Pages<Buffer>;
+  deleteLegacyRowKey(metric: string, key: Buffer): Promise<void>;
+  /** All of a metric's. */
+  deleteLegacyRowKeys(metric: string): Promise<void>;
+
+  writeMetricNames(metrics: readonly string[], signal?: AbortSignal): Promise<readonly Rejection[]>;
+  /** Ascending in UTF-8 order. An empty or absent prefix gives all. */
+  metricNames(prefix?: string): Pages<string>;
+  deleteMetricName(metric: string): Promise<void>;
+
+  /** The row `cluster_config` of table `spec`, by name. */
+  readSpec(): Promise<ReadonlyMap<string, string>>;
+  writeSpec(name: string, value: string): Promise<void>;
+
+  writeServiceValue(service: string, serviceKey: string, key: string, value: string): Promise<void>;
+  readServiceValue(
+    service: string,
+    serviceKey: string,
+    key: string,
+  ): Promise<ServiceValue | undefined>;
+  /** The service key stays known without it, as in KairosDB (spec §12). */
+  deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void>;
+  /** One entry per key that a service key has, and one for a service key without any: duplicates, as KairosDB lists them. */
+  serviceKeys(service: string): Promise<readonly string[]>;
+  /** Ascending; from `prefix` up to `prefix` + U+FFFF. */
+  keysOfService(service: string, serviceKey: string, prefix?: string): Promise<readonly string[]>;
+}
