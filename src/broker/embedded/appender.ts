@@ -1,0 +1,100 @@
+/**
+ * Appending in two steps: `prepare` checks every record and chooses its partition, what it returns adds them to a
+ * stage and can't fail. So an append or an epoch is refused whole, before any of it is there.
+ */
+import { FatalError, PoisonError } from '../../model/index.ts';
+import type { Clock } from '../../runtime/index.ts';
+import type { AppendedRecord, ProducerRecord } from '../contract.ts';
+import { partitionOfKey } from '../partitioner.ts';
+import { recordBytes } from './block.ts';
+import type { Stage } from './stage.ts';
+import type { Partition, Topic, Topics } from './topics.ts';
+
+type TopicRecord = ProducerRecord & { readonly topic: string };
+
+/** Bytes that records add to the log, about. */
+export function bytesOf(records: readonly ProducerRecord[]): number {
+  let bytes = 0;
+  for (const { key, value } of records) bytes += recordBytes(key, value);
+  return bytes;
+}
+
+export class Appender {
+  readonly #topics: Topics;
+  readonly #clock: Clock;
+  readonly #recordBytesMax: number;
+  /** Whose turn it is for records without a key, by topic. */
+  readonly #turns = new Map<string, number>();
+
+  constructor(topics: Topics, clock: Clock, recordBytesMax: number) {
+    this.#topics = topics;
+    this.#clock = clock;
+    this.#recordBytesMax = recordBytesMax;
+  }
+
+  /**
+   * Throws FatalError UNKNOWN_TOPIC or UNKNOWN_PARTITION, or PoisonError RECORD_TOO_LARGE, KEY_REQUIRED or
+   * TIMESTAMP_INVALID.
+   */
+  prepare(records: readonly TopicRecord[]): (stage: Stage) => AppendedRecord[] {
+    const partitions = records.map((record) => this.#place(record));
+    return (stage) => {
+      const nowMs = this.#clock.now();
+      return records.map((record, i) => {
+        const partition = partitions[i] as Partition;
+        const { key, value, timestamp } = record;
+        const offset = stage.append(partition, timestamp, nowMs, key, value);
+        return { partition: partition.partition, offset };
+      });
+    };
+  }
+
+  #place(record: TopicRecord): Partition {
+    const topic = this.#topics.get(record.topic);
+    this.#check(record, topic);
+    if (record.partition !== undefined)
+      return this.#topics.partition(record.topic, record.partition);
+    const { partitions } = topic.spec;
+    if (partitions === 1) return topic.partitions[0] as Partition;
+    const { key } = record;
+    if (key !== null) {
+      const bytes = typeof key === 'string' ? Buffer.from(key) : key;
+      return topic.partitions[partitionOfKey(bytes, partitions)] as Partition;
+    }
+    const turn = this.#turns.get(topic.name) ?? 0;
+    this.#turns.set(topic.name, (turn + 1) % partitions);
+    return topic.partitions[turn % partitions] as Partition;
+  }
+
+  #check({ key, value, timestamp }: TopicRecord, { name, spec }: Topic): void {
+    const bytes = recordBytes(key, value);
+    if (bytes > this.#recordBytesMax)
+      throw new PoisonError(
+        `A record of ${bytes} bytes for topic "${name}" is over the limit of ${this.#recordBytesMax}: split it, or raise recordBytesMax.`,
+        { code: 'RECORD_TOO_LARGE', context: { topic: name, bytes } },
+      );
+    if (key === null && spec.cleanup === 'compact')
+      throw new PoisonError(
+        `Topic "${name}" keeps the last value of each key: a record without key can't go there.`,
+        { code: 'KEY_REQUIRED', context: { topic: name } },
+      );
+    if (
+      timestamp !== undefined &&
+      spec.timestampType === 'create' &&
+      !(Number.isSafeInteger(timestamp) && timestamp >= 0)
+    )
+      throw new PoisonError(
+        `${timestamp} can't be a record's time in topic "${name}": give whole milliseconds since 1970.`,
+        { code: 'TIMESTAMP_INVALID', context: { topic: name, timestamp } },
+      );
+  }
+}
+
+/** Throws FatalError OFFSET_INVALID. */
+export function checkOffset(offset: number, context: object): void {
+  if (Number.isSafeInteger(offset) && offset >= 0) return;
+  throw new FatalError(`${offset} can't be an offset: give a whole number from 0 to 2^53.`, {
+    code: 'OFFSET_INVALID',
+    context: { ...context, offset },
+  });
+}

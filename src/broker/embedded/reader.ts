@@ -1,0 +1,147 @@
+/**
+ * Reading a partition: blocks follow each other without gap (each says where the next begins), so reading on is
+ * one lookup per block, and an offset inside a block is one search. Bytes are copied once out of LMDB's map.
+ */
+import { FatalError } from '../../model/index.ts';
+import type { RecordBatch } from '../contract.ts';
+import {
+  BLOCK_RECORDS_MAX,
+  type BlockHeader,
+  COLUMN_BYTES,
+  columnsOf,
+  decodeRows,
+  openBlock,
+  rowAt,
+  rowsWithin,
+} from './block.ts';
+import { afterPrefix, blockKey, timeKey, timeOfKey } from './keys.ts';
+import type { Tables } from './storage.ts';
+import type { Partition } from './topics.ts';
+
+/** A verified block. */
+export interface Block {
+  readonly bytes: Buffer;
+  readonly header: BlockHeader;
+}
+
+const corrupt = ({ topic, partition }: Partition, offset: number, what: string) =>
+  new FatalError(
+    `The log of ${topic}/${partition} is damaged at offset ${offset}: ${what}. Restore a backup of the data directory, or replay the topic from its source.`,
+    { code: 'LOG_CORRUPT', context: { topic, partition, offset } },
+  );
+
+/** The block that covers `offset`, which must lie in [firstOffset, nextOffset). Throws FatalError LOG_CORRUPT. */
+export function blockAt(tables: Tables, partition: Partition, offset: number): Block {
+  let bytes = tables.log.get(blockKey(partition.key, offset));
+  if (!bytes)
+    for (const { value } of tables.log.getRange({
+      start: blockKey(partition.key, offset),
+      end: blockKey(partition.key, 0),
+      reverse: true,
+      inclusiveEnd: true,
+      limit: 1,
+    }))
+      bytes = value;
+  if (!bytes) throw corrupt(partition, offset, 'its block is missing');
+  const header = openBlock(bytes);
+  if (!header) throw corrupt(partition, offset, "its block's checksum is wrong");
+  if (offset < header.base || offset >= header.next)
+    throw corrupt(
+      partition,
+      offset,
+      `its block is missing, found ${header.base} to ${header.next}`,
+    );
+  return { bytes, header };
+}
+
+interface Part {
+  readonly bytes: Buffer;
+  readonly first: number;
+  readonly rows: number;
+}
+
+/**
+ * Records from `from` on, of at most `bytesMax` bytes in as many blocks as fit (but one record at least), and where
+ * to read on; the batch is null when only compacted offsets or the end lie ahead.
+ */
+export function readFrom(
+  tables: Tables,
+  partition: Partition,
+  from: number,
+  bytesMax: number,
+): { readonly batch: RecordBatch | null; readonly nextOffset: number } {
+  const { firstOffset, nextOffset: endOffset } = partition.head;
+  const parts: Part[] = [];
+  let next = Math.max(from, firstOffset);
+  let bytes = 0;
+  let count = 0;
+  while (next < endOffset) {
+    const block = blockAt(tables, partition, next);
+    const { header } = block;
+    const first = rowAt(block.bytes, header, next);
+    const rows = header.count - first;
+    if (rows === 0) {
+      next = header.next;
+      continue;
+    }
+    if (bytes + block.bytes.length <= bytesMax && count + rows <= BLOCK_RECORDS_MAX) {
+      parts.push({ bytes: block.bytes, first, rows });
+      bytes += block.bytes.length;
+      count += rows;
+      next = header.next;
+      continue;
+    }
+    if (count > 0) break;
+    count = Math.min(rowsWithin(block.bytes, header, first, bytesMax), BLOCK_RECORDS_MAX);
+    parts.push({ bytes: block.bytes, first, rows: count });
+    next = count === rows ? header.next : offsetOfRow(block, first + count);
+    break;
+  }
+  if (count === 0) return { batch: null, nextOffset: next };
+  const only = parts.length === 1 ? parts[0] : undefined;
+  const joined = only ? only.bytes : Buffer.concat(parts.map((part) => part.bytes));
+  const columns = columnsOf(count);
+  let start = 0;
+  let row = 0;
+  for (const part of parts) {
+    decodeRows(joined, start, part.first, part.rows, columns, row);
+    start += part.bytes.length;
+    row += part.rows;
+  }
+  const batch: RecordBatch = {
+    topic: partition.topic,
+    partition: partition.partition,
+    count,
+    bytes: joined,
+    ...columns,
+    nextOffset: next,
+    endOffset,
+    byteLength: joined.length + count * COLUMN_BYTES,
+  };
+  return { batch, nextOffset: next };
+}
+
+function offsetOfRow(block: Block, row: number): number {
+  const columns = columnsOf(1);
+  decodeRows(block.bytes, 0, row, 1, columns, 0);
+  return columns.offsets[0] as number;
+}
+
+/** The first offset whose time is at or after `timestampMs`; the end when there is none. Logarithmic. */
+export function offsetAt(tables: Tables, partition: Partition, timestampMs: number): number {
+  const { firstOffset, nextOffset } = partition.head;
+  // Times in the index never go back, so the first block whose highest time so far reaches it holds the record,
+  // unless compaction took that one out; then it is in a block behind.
+  for (const key of tables.times.getKeys({
+    start: timeKey(partition.key, timestampMs, 0),
+    end: afterPrefix(partition.key),
+  })) {
+    const { base } = timeOfKey(key as Buffer);
+    const { bytes, header } = blockAt(tables, partition, Math.max(base, firstOffset));
+    const columns = columnsOf(header.count);
+    decodeRows(bytes, 0, 0, header.count, columns, 0);
+    const row = columns.timestamps.findIndex((timestamp) => timestamp >= timestampMs);
+    if (row >= 0) return columns.offsets[row] as number;
+  }
+  return nextOffset;
+}

@@ -1,0 +1,163 @@
+/**
+ * The one door to LMDB: its tables, one atomic and synced write at a time, and its failures in our words.
+ * `overlappingSync` stays off: then a batch's promise means that LMDB's fsync has returned, not only that
+ * other readers see it.
+ */
+import { statfsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { FatalError, messageOf, RetriableError, type TidemarkError } from '../../model/index.ts';
+
+export type Table = Database<Buffer, Buffer>;
+
+/** Address space, not memory or disk: with room ahead LMDB never has to map the file a second time. */
+const MAP_BYTES = 64 * 1024 ** 3;
+/** A write that fails with EIO while less than this is free failed because the disk is full. */
+const NEARLY_FULL_BYTES = 64 * 1024 ** 2;
+
+const tableNames = [
+  'meta',
+  'topics',
+  'heads',
+  'log',
+  'times',
+  'groups',
+  'ledgers',
+  'changelogs',
+  'state',
+  'trash',
+] as const;
+
+export type Tables = { readonly [name in (typeof tableNames)[number]]: Table };
+
+/** One put, or a removal when the value is null. */
+export interface Write {
+  readonly table: Table;
+  readonly key: Buffer;
+  readonly value: Buffer | null;
+}
+
+export class Storage {
+  readonly tables: Tables;
+  readonly path: string;
+  readonly #root: RootDatabase<Buffer, Buffer>;
+
+  private constructor(path: string, root: RootDatabase<Buffer, Buffer>, tables: Tables) {
+    this.path = path;
+    this.#root = root;
+    this.tables = tables;
+  }
+
+  /** Opens or makes `<directory>/log`. Rejects with FatalError DIRECTORY_UNUSABLE when that can't be. */
+  static async open(directory: string): Promise<Storage> {
+    const path = join(directory, 'log');
+    try {
+      await mkdir(path, { recursive: true });
+      const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
+      const root = open<Buffer, Buffer>({
+        path,
+        ...binary,
+        noSubdir: false,
+        maxDbs: tableNames.length + 2,
+        mapSize: MAP_BYTES,
+        overlappingSync: false,
+        eventTurnBatching: false,
+      });
+      const tables = Object.fromEntries(
+        tableNames.map((name) => [name, root.openDB<Buffer, Buffer>({ name, ...binary })]),
+      ) as unknown as Tables;
+      return new Storage(path, root, tables);
+    } catch (error) {
+      throw new FatalError(
+        `The log in ${path} can't be opened: ${messageOf(error)}. Give a directory that this user may write, on a local disk.`,
+        { code: 'DIRECTORY_UNUSABLE', cause: error, context: { path } },
+      );
+    }
+  }
+
+  /** Runs `action` holding LMDB's write lock, which other processes wait for and a killed one gives back. */
+  exclusively<T>(action: () => T): T {
+    return this.#root.transactionSync(action);
+  }
+
+  /** All or none, on disk when it resolves. Rejects with RetriableError LOG_FULL or LOG_WRITE_FAILED. */
+  async write(writes: readonly Write[]): Promise<void> {
+    try {
+      await this.#root.batch(() => {
+        for (const { table, key, value } of writes) {
+          if (value === null) void table.remove(key);
+          else void table.put(key, value);
+        }
+      });
+    } catch (error) {
+      throw this.#translate(await causeOf(error));
+    }
+  }
+
+  /** Bytes of pages in use, without what LMDB keeps free for reuse. O(1). */
+  usedBytes(): number {
+    let pages = 0;
+    let pageSize = 4096;
+    for (const name of tableNames) {
+      const stats = this.tables[name].getStats() as PageStats;
+      pageSize = stats.pageSize;
+      pages += stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
+    }
+    return pages * pageSize;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  #translate(cause: Error & { code?: number | string }): TidemarkError {
+    const context = { path: this.path };
+    const full =
+      /MDB_MAP_FULL|ENOSPC|EDQUOT|EFBIG|No space left|quota/i.test(cause.message) ||
+      (/Input\/output error|EIO/.test(cause.message) && this.#freeBytes() < NEARLY_FULL_BYTES);
+    if (full)
+      return new RetriableError(
+        `The disk of ${this.path} is full: nothing of this write happened. Free some space or lower retention; writing goes on by itself.`,
+        { code: 'LOG_FULL', cause, context },
+      );
+    if (/MDB_CORRUPTED|MDB_PANIC|MDB_PAGE_NOTFOUND|MDB_INVALID/.test(cause.message))
+      return new FatalError(
+        `The log in ${this.path} is damaged (${cause.message}): restore a backup of the data directory, or start with an empty one.`,
+        { code: 'LOG_CORRUPT', cause, context },
+      );
+    return new RetriableError(
+      `Writing the log in ${this.path} failed (${cause.message}): nothing of this write happened. Look at the disk and its file size limits; writing goes on by itself.`,
+      { code: 'LOG_WRITE_FAILED', cause, context },
+    );
+  }
+
+  #freeBytes(): number {
+    try {
+      const { bavail, bsize } = statfsSync(this.path);
+      return bavail * bsize;
+    } catch {
+      return Number.POSITIVE_INFINITY;
+    }
+  }
+}
+
+/** `getStats` is typed as an empty object. */
+interface PageStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+/** lmdb-js rejects with "Commit failed"; the reason comes as a second, also rejecting promise. */
+async function causeOf(error: unknown): Promise<Error> {
+  const reason = (error as { commitError?: Promise<never> }).commitError;
+  if (reason)
+    try {
+      await reason;
+    } catch (cause) {
+      if (cause instanceof Error) return cause;
+    }
+  return error instanceof Error ? error : new Error(String(error));
+}
