@@ -32,7 +32,9 @@ async function influxd(cache: string): Promise<string> {
   await mkdir(cache, { recursive: true });
   const xz = spawn('xz', ['-dc', packedInfluxd], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<void>((resolve, reject) => {
-    xz.on('error', reject);
+    xz.on('error', (error) =>
+      reject(new Error('influxdb: xz does not start: install xz-utils', { cause: error })),
+    );
     xz.on('close', (code) => {
       if (code === 0) resolve();
       else reject(new Error(`xz ended with ${code}`));

@@ -1,0 +1,157 @@
+/** An engine as the HTTP service sees one, with a memory broker and a little of everything, for tests. */
+import type {
+  BacklogView,
+  EngineView,
+  HistoryQuery,
+  LiveEntry,
+  LiveWindow,
+  ReplayJob,
+  ReplayRequest,
+} from '../../src/api/index.ts';
+import { FatalError } from '../../src/model/index.ts';
+import { type MemoryBroker, memoryBroker } from './memory-broker.ts';
+
+export interface FakeEngine extends EngineView {
+  readonly broker: MemoryBroker;
+  /** What was asked, in order. */
+  readonly asked: unknown[];
+  state: { ready: boolean; healthy: boolean; reasons: string[] };
+}
+
+const window: LiveWindow = {
+  window: { start: 1_700_000_000_000, end: 1_700_000_300_000 },
+  count: 3,
+  sum: 6,
+  min: 1,
+  max: 3,
+  mean: 2,
+  stddev: 0.816,
+  p50: 2,
+  p95: 3,
+  p99: 3,
+  final: false,
+};
+
+export const liveEntry = (id: string): LiveEntry => ({
+  id,
+  network: 'testnet',
+  voteAccount: `account-of-${id}`,
+  open: window,
+  closed: null,
+  lastSlot: 42,
+  movingAverage: 2.5,
+  asOf: { offset: 9, watermark: 1_700_000_000_500 },
+});
+
+const backlogView = (sink: string): BacklogView => ({
+  sink,
+  topic: 'votes',
+  points: 7,
+  bytes: 700,
+  oldestAgeMs: 1_500,
+  dropped: 0,
+  rejected: 1,
+  breaker: 'closed',
+  lastError: null,
+  nextAttemptAt: null,
+});
+
+/** Topics `votes` (keyed by validator, 2 partitions), `plain` (1) and `tidemark.state` (internal). */
+export async function fakeEngine(): Promise<FakeEngine> {
+  const broker = memoryBroker();
+  await broker.createTopics([
+    { name: 'votes', partitions: 2 },
+    { name: 'plain' },
+    { name: 'tidemark.state' },
+  ]);
+  const asked: unknown[] = [];
+  const jobs = new Map<string, ReplayJob>();
+  const state = { ready: true, healthy: true, reasons: [] as string[] };
+  const sinks = ['influx.vote-latencies-raw', 'kairos.vote_latency'];
+  return {
+    version: '0.0.0-test',
+    broker,
+    asked,
+    state,
+    keyField: (topic) => (topic === 'votes' ? 'validator' : undefined),
+    watermark: (topic, partition) =>
+      topic === 'votes' && partition === 0 ? 1_700_000_000_000 : null,
+    topologies: () => [
+      {
+        name: 'vote-latency',
+        graph: { nodes: [{ id: 'votes', kind: 'source', label: 'votes' }], edges: [] },
+        text: 'votes',
+        mermaid: 'flowchart LR',
+        hash: 'abc',
+        tasks: [
+          {
+            partition: 0,
+            state: 'running',
+            epoch: 4,
+            watermark: 1_700_000_000_000,
+            offsets: [{ topic: 'votes', partition: 0, nextOffset: 10, endOffset: 15, lag: 5 }],
+            restarts: 0,
+            error: null,
+          },
+        ],
+      },
+    ],
+    live: {
+      validators: ({ sort, limit }) => {
+        asked.push({ sort, limit });
+        return ['a', 'b', 'c'].slice(0, limit).map(liveEntry);
+      },
+      validator: (id) => (id === 'a' ? liveEntry('a') : undefined),
+      network: (name) => (name === 'testnet' ? liveEntry('testnet') : undefined),
+    },
+    history: {
+      points: async (query: HistoryQuery) => {
+        asked.push(query);
+        const { final: _, ...summary } = window;
+        return [{ ...summary, movingAverage: 2, revision: 0 }];
+      },
+      quantile: async (query) => {
+        asked.push(query);
+        return query.id === 'nobody' ? undefined : { value: 2.5, count: 3, windows: 1 };
+      },
+    },
+    replays: {
+      start: async (request: ReplayRequest) => {
+        asked.push(request);
+        if (request.name === 'full') {
+          throw new FatalError('4 replays run already', { code: 'TOO_MANY_REPLAYS' });
+        }
+        if (request.name !== 'vote-latency') {
+          throw new FatalError(`no topology or sink ${request.name}`, { code: 'UNKNOWN_NAME' });
+        }
+        const job: ReplayJob = {
+          id: `r${jobs.size + 1}`,
+          name: request.name,
+          state: 'running',
+          progress: { done: 0, total: 10 },
+          startedAt: 1_700_000_000_000,
+          endedAt: null,
+          error: null,
+          into: request.into ?? [],
+          diff: null,
+        };
+        jobs.set(job.id, job);
+        return job;
+      },
+      list: () => [...jobs.values()],
+      get: (id) => jobs.get(id),
+      cancel: async (id) => {
+        const job = jobs.get(id);
+        if (job === undefined) return undefined;
+        const cancelled: ReplayJob = { ...job, state: 'cancelled', endedAt: 1_700_000_000_001 };
+        jobs.set(id, cancelled);
+        return cancelled;
+      },
+    },
+    backlog: async () => sinks.map(backlogView),
+    flushBacklog: async () => true,
+    clearBacklog: async () => 7,
+    readiness: () => ({ ready: state.ready, reasons: state.reasons }),
+    health: () => ({ healthy: state.healthy, reasons: state.reasons }),
+  };
+}
