@@ -1,0 +1,113 @@
+/** Stored rollups over time; percentiles of a range come from merged digests, never from averaged percentiles. */
+import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { hours } from '../../model/index.ts';
+import type { ApiContext } from '../context.ts';
+import type { HistoryQuery, Step } from '../contract.ts';
+import { Refusal } from '../errors.ts';
+import { HistoryPointShape, nullable, problems, query, timeText } from '../schemas.ts';
+import { parseRange } from '../time-range.ts';
+
+const RANGE_DEFAULT_MS = hours(24);
+
+const range = {
+  from: timeText('First window start, inclusive. Default: 24 h before `to`.'),
+  to: timeText('Exclusive. Default: now.'),
+};
+
+const HistoryParameters = query({
+  ...range,
+  step: Type.Unsafe<Step>({ type: 'string', enum: ['5m', '1h', '1d'], default: '5m' }),
+});
+const QuantileParameters = query({
+  q: Type.Number({ minimum: 0, maximum: 1, description: '0.99 for p99' }),
+  ...range,
+  group: Type.String({ description: 'network:NAME or validator:ID' }),
+});
+const ById = Type.Object({ id: Type.String() });
+const ByNetwork = Type.Object({ network: Type.String() });
+
+const response = {
+  200: Type.Object({ points: Type.Array(HistoryPointShape) }),
+  ...problems(422),
+};
+
+export async function history(app: FastifyInstance, context: ApiContext): Promise<void> {
+  const { engine, clock } = context;
+  const rangeOf = (given: { from?: string; to?: string }) =>
+    parseRange(given, { nowMs: clock.now(), lengthMs: RANGE_DEFAULT_MS });
+
+  const points = async (
+    scope: HistoryQuery['scope'],
+    id: string,
+    given: Static<typeof HistoryParameters>,
+  ) => ({
+    points: await engine.history.points({ scope, id, ...rangeOf(given), step: given.step }),
+  });
+
+  app.get<{ Params: Static<typeof ById>; Querystring: Static<typeof HistoryParameters> }>(
+    '/v1/validators/:id/metrics',
+    {
+      schema: {
+        summary: 'A validator’s rollups',
+        tags: ['history'],
+        params: ById,
+        querystring: HistoryParameters,
+        response,
+      },
+    },
+    (request) => points('validator', request.params.id, request.query),
+  );
+
+  app.get<{ Params: Static<typeof ByNetwork>; Querystring: Static<typeof HistoryParameters> }>(
+    '/v1/networks/:network/stats',
+    {
+      schema: {
+        summary: 'A network’s rollups',
+        tags: ['history'],
+        params: ByNetwork,
+        querystring: HistoryParameters,
+        response,
+      },
+    },
+    (request) => points('network', request.params.network, request.query),
+  );
+
+  app.get<{ Querystring: Static<typeof QuantileParameters> }>(
+    '/v1/quantile',
+    {
+      schema: {
+        summary: 'Any quantile of any range',
+        tags: ['history'],
+        querystring: QuantileParameters,
+        response: {
+          200: Type.Object({
+            q: Type.Number(),
+            value: nullable({ type: 'number' }, 'slots; null when the range holds nothing'),
+            count: Type.Integer({ description: 'votes' }),
+            windows: Type.Integer({ description: 'rollups merged' }),
+          }),
+          ...problems(422),
+        },
+      },
+    },
+    async (request) => {
+      const { q, group } = request.query;
+      const found = await engine.history.quantile({
+        q,
+        ...rangeOf(request.query),
+        ...parseGroup(group),
+      });
+      return { q, ...(found ?? { value: null, count: 0, windows: 0 }) };
+    },
+  );
+}
+
+function parseGroup(group: string): { scope: HistoryQuery['scope']; id: string } {
+  const match = /^(network|validator):(.+)$/s.exec(group);
+  if (match === null) {
+    const message = `group: expected network:NAME or validator:ID, got ${JSON.stringify(group)}`;
+    throw new Refusal('FIELD_INVALID', message, { errors: [{ field: 'group', message }] });
+  }
+  return { scope: match[1] as HistoryQuery['scope'], id: match[2]! };
+}

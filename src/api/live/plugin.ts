@@ -1,0 +1,81 @@
+/** Where votes stand this moment, out of the tasks' memory: no I/O on these routes. */
+import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from 'typebox';
+import type { ApiContext } from '../context.ts';
+import type { LiveSort } from '../contract.ts';
+import { Refusal } from '../errors.ts';
+import { LiveEntryShape, problems, query } from '../schemas.ts';
+
+const sorts: readonly LiveSort[] = ['p99', 'p95', 'p50', 'mean', 'count', 'lastSlot', 'id'];
+
+const ListQuery = query({
+  sort: Type.Unsafe<LiveSort>({
+    type: 'string',
+    enum: [...sorts],
+    default: 'p99',
+    description: 'Highest first; id ascending.',
+  }),
+  limit: Type.Integer({ minimum: 1, maximum: 10_000, default: 100 }),
+});
+const NoQuery = query({});
+const ById = Type.Object({ id: Type.String() });
+const ByNetwork = Type.Object({ network: Type.String() });
+
+export async function live(app: FastifyInstance, { engine }: ApiContext): Promise<void> {
+  app.get<{ Querystring: Static<typeof ListQuery> }>(
+    '/v1/live/validators',
+    {
+      schema: {
+        summary: 'Validators as they stand now',
+        tags: ['live'],
+        querystring: ListQuery,
+        response: {
+          200: Type.Object({ validators: Type.Array(LiveEntryShape) }),
+          ...problems(422),
+        },
+      },
+    },
+    async (request) => ({ validators: engine.live.validators(request.query) }),
+  );
+
+  app.get<{ Params: Static<typeof ById> }>(
+    '/v1/live/validators/:id',
+    {
+      schema: {
+        summary: 'One validator as it stands now',
+        tags: ['live'],
+        params: ById,
+        querystring: NoQuery,
+        response: { 200: LiveEntryShape, ...problems(404) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      const entry = engine.live.validator(id);
+      if (entry !== undefined) return entry;
+      throw new Refusal('UNKNOWN_VALIDATOR', `no vote of ${JSON.stringify(id)} was seen`);
+    },
+  );
+
+  app.get<{ Params: Static<typeof ByNetwork> }>(
+    '/v1/live/networks/:network',
+    {
+      schema: {
+        summary: 'A network as it stands now',
+        tags: ['live'],
+        params: ByNetwork,
+        querystring: NoQuery,
+        response: { 200: LiveEntryShape, ...problems(404) },
+      },
+    },
+    async (request) => {
+      const { network } = request.params;
+      const entry = engine.live.network(network);
+      if (entry !== undefined) return entry;
+      throw new Refusal(
+        'UNKNOWN_NETWORK',
+        `no vote of network ${JSON.stringify(network)} was seen`,
+      );
+    },
+  );
+}
