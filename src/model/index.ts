@@ -2,4 +2,5 @@
 export * from './duration.ts';
 export * from './errors.ts';
 export * from './point.ts';
+export * from './point-time.ts';
 export * from './rollup.ts';

@@ -145,6 +145,15 @@ export class TopologyDriver {
     return this;
   }
 
+  /** The input has ended for good: every window closes, stage by stage. */
+  end(): this {
+    for (let stage = 0; stage < this.topology.stages; stage++) {
+      for (const task of this.#tasks) if (task.stage === stage) task.instance.finish();
+      this.commit();
+    }
+    return this;
+  }
+
   /** Values of a topic, parsed as JSON, partition by partition in order. */
   read<T = unknown>(topic: string): readonly T[] {
     return this.records(topic).map((record) => JSON.parse(String(record.value)) as T);

@@ -6,6 +6,7 @@ export { deadLetterTopic } from './dead-letter.ts';
 export * from './describe.ts';
 export * from './driver.ts';
 export { forEachRow } from './for-each-row.ts';
+export { numbersNamed } from './key-index.ts';
 export * from './operator.ts';
 export * from './operators/index.ts';
 export * from './record-batch.ts';

@@ -61,6 +61,26 @@ export class TopologyRunner {
     });
   }
 
+  /**
+   * The input has ended for good (a recording is through): closes every window, stage by stage. Resolves when
+   * all of it is committed.
+   */
+  async finish(): Promise<void> {
+    for (const stage of this.#stages) {
+      await this.#settled(stage);
+      await Promise.all([...stage.tasks.values()].map((task) => task.finish()));
+    }
+  }
+
+  async #settled(stage: StageRunner): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      const lag = await stage.lag();
+      if (lag === 0 && [...stage.tasks.values()].every((task) => task.settled)) return;
+      await clock.sleep(20);
+    }
+  }
+
   /** Commits what is done and leaves the groups; earlier stages first, so that later ones see all of it. */
   async stop(): Promise<void> {
     this.#stopTicking();
@@ -133,6 +153,26 @@ class StageRunner {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#consumer?.stop();
+  }
+
+  /** Records between what this process's tasks have processed and the end of their partitions, asked of the log. */
+  async lag(): Promise<number> {
+    const descriptions = await this.#options.broker.describeTopics(this.#topics);
+    const endOf = (topic: string, partition: number) =>
+      descriptions.find((d) => d.name === topic)?.partitions.find((p) => p.partition === partition)
+        ?.nextOffset ?? 0;
+    const handedOver = this.#consumer?.positions() ?? [];
+    const offsets = [...this.tasks.values()].flatMap((task) =>
+      task.offsets().map((o) => {
+        // Behind the last record there may be markers of transactions, which only the consumer sees.
+        const seen = handedOver.find((p) => p.topic === o.topic && p.partition === o.partition)?.nextOffset ?? 0;
+        return { ...o, nextOffset: task.mailboxEmpty ? Math.max(o.nextOffset, seen) : o.nextOffset };
+      }),
+    );
+    return offsets.reduce(
+      (sum, o) => sum + Math.max(0, endOf(o.topic, o.partition) - o.nextOffset),
+      0,
+    );
   }
 
   tick(): void {

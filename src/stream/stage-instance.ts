@@ -9,6 +9,7 @@ import { StoreSet } from '../state/index.ts';
 import type { Batch } from './batch.ts';
 import type { Decoder } from './codec.ts';
 import { deadLetter } from './dead-letter.ts';
+import { progressBatch } from './rows.ts';
 import {
   type OutputRecord,
   type PointOrigin,
@@ -43,7 +44,8 @@ export interface StageInstanceOptions {
   readonly partitions: number;
 }
 
-const POINT_BYTES = 300;
+/** The greatest time a Date can hold, ms: later than any event. */
+export const END_OF_TIME = 8.64e15;
 
 export class StageInstance {
   readonly stores = new StoreSet();
@@ -53,7 +55,6 @@ export class StageInstance {
   readonly task: TaskContext;
   /** Memory that outputs wait in until the next epoch, roughly. */
   outputBytes = 0;
-  outputPoints = 0;
   readonly #inputs = new Map<string, Input>();
   readonly #subscriptions: Subscription[] = [];
   readonly #idleListeners: ((idle: boolean) => void)[] = [];
@@ -79,8 +80,6 @@ export class StageInstance {
       },
       points: (sink, points, origin) => {
         this.#points.push({ sink, points, origin });
-        this.outputPoints += points.length;
-        this.outputBytes += points.length * POINT_BYTES;
       },
       count: (what, by) => {
         this.counts[what] += by;
@@ -131,13 +130,32 @@ export class StageInstance {
     for (const listener of this.#idleListeners) listener(idle);
   }
 
+  /** The input has ended for good: the watermark passes every window. What comes after is late. */
+  finish(): void {
+    for (const [topic, input] of this.#inputs) {
+      input.watermark = END_OF_TIME;
+      input.rows.next(
+        progressBatch({ topic, partition: this.task.partition, watermark: END_OF_TIME }),
+      );
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
   takeOutputs(): StageOutputs {
-    const outputs = { records: this.#records, points: this.#points };
+    return { records: this.takeRecords(), points: this.takePoints() };
+  }
+
+  takeRecords(): readonly OutputRecord[] {
+    const records = this.#records;
     this.#records = [];
-    this.#points = [];
     this.outputBytes = 0;
-    this.outputPoints = 0;
-    return outputs;
+    return records;
+  }
+
+  takePoints(): readonly PointsOut[] {
+    const points = this.#points;
+    this.#points = [];
+    return points;
   }
 
   close(): void {

@@ -16,7 +16,7 @@ import type {
 import { FencedError, messageOf, TidemarkError } from '../model/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
 import { deadLetterRecord } from './dead-letter.ts';
-import { type PointsOut, StageInstance, type StageOutputs } from './stage-instance.ts';
+import { type PointsOut, StageInstance } from './stage-instance.ts';
 import type { OutputRecord } from './task-context.ts';
 import { epochCommitted, recordsProcessed, taskCounts, taskRestarted } from './telemetry.ts';
 import type { Topology } from './topology.ts';
@@ -100,6 +100,9 @@ export class Task {
   #endOffsets = new Map<string, number>();
   #committed = new Map<string, number>();
   #committing: Promise<void> | undefined;
+  /** Writes handed to sinks since the last cut; the cursor waits for them. */
+  #writes: Promise<readonly OutputRecord[]>[] = [];
+  #pointsInFlight = 0;
   #lastCommitMs = 0;
   #lastBatchMs = 0;
   #idle = false;
@@ -155,6 +158,7 @@ export class Task {
     }
     this.#committed = new Map(this.#positions);
     this.instance = instance;
+    this.#writes = [];
     this.#spoiled = false;
     this.#lastCommitMs = clock.now();
     this.#lastBatchMs = clock.now();
@@ -188,18 +192,17 @@ export class Task {
     const batch = this.#mailbox.shift();
     if (batch === undefined) return false;
     this.#mailboxBytes -= batch.byteLength;
-    const expected = this.#positions.get(batch.topic) ?? 0;
-    if (batch.nextOffset > expected) {
-      try {
-        if (this.#idle) this.#setIdle(false);
-        this.instance.process(batch);
-      } catch (error) {
-        this.#crash(error);
-        return false;
-      }
-      this.#positions.set(batch.topic, batch.nextOffset);
-      recordsProcessed(this.#options.topology.name, batch.count);
+    try {
+      if (this.#idle) this.#setIdle(false);
+      this.instance.process(batch);
+      this.#handOverPoints();
+    } catch (error) {
+      this.#spoiled = true;
+      this.#crash(error);
+      return false;
     }
+    this.#positions.set(batch.topic, batch.nextOffset);
+    recordsProcessed(this.#options.topology.name, batch.count);
     this.#lastBatchMs = clock.now();
     if (this.#full() || this.#lastBatchMs - this.#lastCommitMs >= policy.intervalMs)
       this.#commitIfFree();
@@ -221,6 +224,29 @@ export class Task {
       this.#setIdle(true);
     }
     if (now - this.#lastCommitMs >= policy.intervalMs && this.#dirty()) this.#commitIfFree();
+  }
+
+  /** The input has ended for good: closes every window and commits. Call when nothing is left to read. */
+  async finish(): Promise<void> {
+    while (this.#committing !== undefined) await this.#committing;
+    this.instance.finish();
+    this.#handOverPoints();
+    this.#commitIfFree();
+    await this.#committing;
+  }
+
+  get mailboxEmpty(): boolean {
+    return this.#mailbox.length === 0;
+  }
+
+  /** Whether all that was handed over is processed and committed. */
+  get settled(): boolean {
+    return (
+      this.state === 'running' &&
+      this.#mailbox.length === 0 &&
+      this.#committing === undefined &&
+      !this.#dirty()
+    );
   }
 
   /** Finishes the batch in hand, commits, lets go. Never rejects; what could not be committed will be read again. */
@@ -293,8 +319,7 @@ export class Task {
   #full(): boolean {
     const { policy } = this.#options;
     return (
-      this.instance.outputBytes >= policy.outputBytesMax ||
-      this.instance.outputPoints >= policy.pointsMax
+      this.instance.outputBytes >= policy.outputBytesMax || this.#pointsInFlight >= policy.pointsMax
     );
   }
 
@@ -318,7 +343,7 @@ export class Task {
   }
 
   #commitIfFree(): void {
-    if (this.#committing !== undefined || this.#stopping) return;
+    if (this.#committing !== undefined || this.#stopping || this.#spoiled) return;
     this.#committing = this.#commit()
       .catch((error: unknown) => {
         this.#spoiled = true;
@@ -335,16 +360,19 @@ export class Task {
     const { clock, topology } = this.#options;
     const instance = this.instance;
     const ledger = this.#ledger as TaskLedger;
-    const outputs = instance.takeOutputs();
+    const records = instance.takeRecords();
+    const writes = this.#writes;
+    this.#writes = [];
     const state: StateChange[] = [];
     instance.stores.drain((key, value) => state.push({ key, value }));
     const positions = new Map(this.#positions);
     const epoch = this.epoch + 1;
     const meta: Meta = { epoch, hash: topology.hash, watermarks: finite(instance.watermarks()) };
     this.#lastCommitMs = clock.now();
-    const rejected = await this.#writePoints(outputs);
+    // Points first, cursor after: a crash between the two writes the same points again, which changes nothing.
+    const rejected = (await Promise.all(writes)).flat();
     await ledger.commit({
-      appends: [...outputs.records, ...rejected],
+      appends: rejected.length === 0 ? records : [...records, ...rejected],
       state,
       offsets: [...positions].map(([topic, offset]) => ({
         topic,
@@ -359,25 +387,33 @@ export class Task {
     epochCommitted(topology.name, {
       startedMs: this.#lastCommitMs,
       endedMs: clock.now(),
-      records: outputs.records.length,
+      records: records.length,
     });
     taskCounts(topology.name, instance.counts);
   }
 
-  /** Points first, cursor after: a crash between the two writes the same points again, which changes nothing. */
-  async #writePoints(outputs: StageOutputs): Promise<readonly OutputRecord[]> {
-    const bySink = Map.groupBy(outputs.points, (out) => out.sink);
-    const rejected: OutputRecord[] = [];
-    await Promise.all(
-      [...bySink].map(async ([sink, outs]) => {
-        const port = this.#options.sinks.get(sink);
-        if (port === undefined) throw new Error(`BUG: no sink is bound to the name "${sink}"`);
-        const points = outs.flatMap((out) => out.points);
-        for (const { index, message } of await port.write(points, this.#abort.signal))
-          rejected.push(rejectedRecord(outs, index, message));
-      }),
-    );
-    return rejected;
+  /** Points go to their sinks as soon as a batch gave them; the sink batches, retries and keeps order. */
+  #handOverPoints(): void {
+    const taken = this.instance.takePoints();
+    if (taken.length === 0) return;
+    for (const [sink, outs] of Map.groupBy(taken, (out) => out.sink)) {
+      const port = this.#options.sinks.get(sink);
+      if (port === undefined) throw new Error(`BUG: no sink is bound to the name "${sink}"`);
+      const points = outs.flatMap((out) => out.points);
+      this.#pointsInFlight += points.length;
+      const written = port
+        .write(points, this.#abort.signal)
+        .then((rejections) =>
+          rejections.map(({ index, message }) => rejectedRecord(outs, index, message)),
+        )
+        .finally(() => {
+          this.#pointsInFlight -= points.length;
+          this.#options.ready(this);
+        });
+      // The commit awaits it; until then a failure must not count as unhandled.
+      written.catch(() => {});
+      this.#writes.push(written);
+    }
   }
 
   #crash(error: unknown): void {
