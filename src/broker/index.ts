@@ -6,4 +6,11 @@ export {
   openEmbeddedBroker,
 } from './embedded/broker.ts';
 export { type EngineOwner, readOwner } from './embedded/owner.ts';
+export {
+  type Compression,
+  type KafkaFetchOptions,
+  type KafkaOptions,
+  type KafkaSasl,
+  openKafkaBroker,
+} from './kafka/index.ts';
 export * from './partitioner.ts';
