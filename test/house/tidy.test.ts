@@ -1,7 +1,7 @@
 /** The tree itself is kept in order: headers, sizes, no leftovers, nothing of the machine it was written on. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { filesBelow, projectRoot, type SourceFile } from './source.ts';
 
@@ -101,6 +101,33 @@ describe('this tree', () => {
     const packages = Object.entries<{ resolved?: string }>(lock.packages);
     expect(packages.length).toBeGreaterThan(50);
     expect(packages.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
+  });
+
+  it('locks the optional packages of every platform, without which npm ci refuses', () => {
+    // npm leaves out those that the registry at hand did not have when the lock was written.
+    const { packages } = JSON.parse(
+      readFileSync(join(projectRoot, 'package-lock.json'), 'utf8'),
+    ) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => {
+          const besideOrBelow = [`node_modules/${name}`, `${path}/node_modules/${name}`];
+          return !besideOrBelow.some((place) => place in packages);
+        })
+        .map((name) => `${name} of ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('lists every decision', () => {
+    const decisions = filesBelow('docs/decisions', ['.md']).map(({ path }) => posix.basename(path));
+    const index = readFileSync(join(projectRoot, 'docs/decisions/README.md'), 'utf8');
+    expect(decisions.length).toBeGreaterThan(1);
+    expect(
+      decisions.filter((name) => name !== 'README.md' && !index.includes(`(${name})`)),
+    ).toEqual([]);
   });
 
   it('keeps test titles from promising what is not yet', () => {
