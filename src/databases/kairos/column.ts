@@ -24,15 +24,9 @@ export function rowTimeOf(spec: RowSpec, timestampMs: number): number {
 /** The column of a time in the row that starts at `rowTimeMs`, as an unsigned 32-bit number. */
 export function columnOf(spec: RowSpec, rowTimeMs: number, timestampMs: number): number {
   const offset = timestampMs - rowTimeMs;
-  assertInt(offset, 0, 2 ** 31 - 1, 'offset in row');
-  switch (spec.unit) {
-    case 'LEGACY':
-      return (offset << 1) >>> 0;
-    case 'MILLISECONDS':
-      return offset;
-    case 'SECONDS':
-      return Math.trunc(offset / 1_000);
-  }
+  const steps = spec.unit === 'SECONDS' ? Math.trunc(offset / 1_000) : offset;
+  assertInt(steps, 0, 2 ** 31 - 1, 'offset in row');
+  return spec.unit === 'LEGACY' ? (steps << 1) >>> 0 : steps;
 }
 
 /** The time that a column of a row stands for. */

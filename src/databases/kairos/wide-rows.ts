@@ -137,6 +137,6 @@ export interface WideRows {
   deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void>;
   /** One entry per key that a service key has, and one for a service key without any: duplicates, as KairosDB lists them. */
   serviceKeys(service: string): Promise<readonly string[]>;
-  /** Ascending; from `prefix` up to `prefix` + U+FFFF. */
+  /** Those that begin with `prefix`, ascending in UTF-8 order. */
   keysOfService(service: string, serviceKey: string, prefix?: string): Promise<readonly string[]>;
 }

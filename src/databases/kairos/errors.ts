@@ -1,0 +1,85 @@
+/** What went wrong in Cassandra, as one of the three families: the code and the cure are what an operator sees. */
+import cassandra from 'cassandra-driver';
+import { FatalError, messageOf, RetriableError, TidemarkError } from '../../model/index.ts';
+
+const codes = cassandra.types.responseErrorCodes;
+
+/** The server refuses the statement for the values bound to it: the same values will be refused again. */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof cassandra.errors.ResponseError)) return false;
+  return error.code === codes.invalid && !isAboutSchema(error);
+}
+
+/** The server does not take this CQL, or this option of it. */
+export const isUnsupported = (error: unknown): boolean =>
+  error instanceof cassandra.errors.ResponseError &&
+  [codes.invalid, codes.syntaxError, codes.configError].includes(error.code);
+
+const isAboutSchema = (error: Error): boolean =>
+  /does not exist|unconfigured|undefined column|unknown identifier/i.test(error.message);
+
+/** Wraps anything that the driver throws; errors of ours pass as they are. */
+export function cassandraError(error: unknown, doing: string): TidemarkError {
+  if (error instanceof TidemarkError) return error;
+  const reason = rootOf(error);
+  const message = `${doing}: ${messageOf(reason)}`;
+  if (reason instanceof cassandra.errors.AuthenticationError) return unauthorized(message, error);
+  if (reason instanceof cassandra.errors.ArgumentError) return misconfigured(message, error);
+  if (reason instanceof cassandra.errors.ResponseError) {
+    switch (reason.code) {
+      case codes.badCredentials:
+      case codes.unauthorized:
+        return unauthorized(message, error);
+      case codes.syntaxError:
+      case codes.invalid:
+      case codes.configError:
+        return misconfigured(message, error);
+      case codes.overloaded:
+      case codes.isBootstrapping:
+        return new RetriableError(`${message}; Cassandra is overloaded`, {
+          code: 'SINK_OVERLOADED',
+          cause: error,
+        });
+      case codes.writeTimeout:
+      case codes.readTimeout:
+        return new RetriableError(`${message}; Cassandra was too slow`, {
+          code: 'SINK_TIMEOUT',
+          cause: error,
+        });
+    }
+  }
+  if (reason instanceof cassandra.errors.OperationTimedOutError) {
+    return new RetriableError(message, { code: 'SINK_TIMEOUT', cause: error });
+  }
+  if (reason instanceof cassandra.errors.BusyConnectionError) {
+    return new RetriableError(message, { code: 'SINK_OVERLOADED', cause: error });
+  }
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new RetriableError(message, { code: 'ABORTED', cause: error });
+  }
+  return new RetriableError(`${message}; is Cassandra up, and CASSANDRA_HOSTS right?`, {
+    code: 'SINK_UNREACHABLE',
+    cause: error,
+  });
+}
+
+/** "No host available" only says that all failed; the first host's own error says why. */
+function rootOf(error: unknown): unknown {
+  if (!(error instanceof cassandra.errors.NoHostAvailableError)) return error;
+  const inner = Object.values(error.innerErrors ?? {}) as unknown[];
+  return (
+    inner.find((each) => each instanceof cassandra.errors.AuthenticationError) ?? inner[0] ?? error
+  );
+}
+
+const unauthorized = (message: string, cause: unknown): FatalError =>
+  new FatalError(`${message}; check CASSANDRA_USERNAME, CASSANDRA_PASSWORD and their rights`, {
+    code: 'SINK_UNAUTHORIZED',
+    cause,
+  });
+
+const misconfigured = (message: string, cause: unknown): FatalError =>
+  new FatalError(
+    `${message}; run "tidemark setup", and check CASSANDRA_KEYSPACE and CASSANDRA_DC`,
+    { code: 'SINK_MISCONFIGURED', cause },
+  );

@@ -1,0 +1,37 @@
+/** KairosDB's storage: its bytes, its tables on Cassandra or on disk, and series written to and read from them. */
+export { type CassandraWideRowsOptions, cassandraWideRows } from './cassandra-wide-rows.ts';
+export {
+  columnOf,
+  decodeColumn,
+  encodeColumn,
+  isLegacyFloat,
+  rowTimeOf,
+  TIMESTAMP_MS_MAX,
+  timestampOf,
+} from './column.ts';
+export * from './config.ts';
+export { TTL_SECONDS_MAX, type TtlOptions } from './point-ttl.ts';
+export type { RowIndexOptions } from './row-index.ts';
+export { decodeRowKey, encodeRowKey, type RowKey } from './row-key.ts';
+export type { FoundRow, RowQuery, TagFilter } from './row-query.ts';
+export type { RowPoint, RowReadOptions } from './row-reader.ts';
+export * from './row-spec.ts';
+export type { SeriesQuery } from './series-reader.ts';
+export { type SetupStep, setupKairos } from './setup.ts';
+export { type KairosSinkOptions, kairosSink } from './sink.ts';
+export { ensureSpec } from './spec-rows.ts';
+export { KairosStore, type KairosStoreOptions } from './store.ts';
+export type { TagIndexConfig } from './tag-index.ts';
+export { type TagList, tagListOf, tagRecordOf } from './tag-string.ts';
+export {
+  DOUBLE_TYPE,
+  decodeValue,
+  encodeValue,
+  type KairosValue,
+  LEGACY_TYPE,
+  LONG_TYPE,
+  STRING_TYPE,
+  typeOfValue,
+} from './value.ts';
+export type * from './wide-rows.ts';
+export type { WriteOptions } from './writer.ts';

@@ -1,0 +1,132 @@
+/** Finds the rows that may hold points of a metric, a time range and tags (spec §10, steps 1–4). */
+import { rowTimeOf, TIMESTAMP_MS_MAX } from './column.ts';
+import {
+  decodeRowKey,
+  encodeRowKey,
+  legacyIndexSlice,
+  type RowKey,
+  rowIdentity,
+} from './row-key.ts';
+import type { RowSpec } from './row-spec.ts';
+import { isIndexed, type TagIndexConfig } from './tag-index.ts';
+import type { WideRows } from './wide-rows.ts';
+
+/** A row is taken when it has the tag, and its value is in the set or matches. */
+export interface TagFilter {
+  readonly values?: ReadonlySet<string>;
+  readonly matches?: (value: string) => boolean;
+}
+
+export interface RowQuery {
+  readonly metric: string;
+  /** Half-open; ±Infinity leave a side open. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** By tag name; all must hold. */
+  readonly tags?: ReadonlyMap<string, TagFilter>;
+}
+
+export interface FoundRow {
+  readonly row: RowKey;
+  /** Its key in `data_points`. */
+  readonly key: Buffer;
+  /** Found in `row_key_index`, where KairosDB before 1.2 kept it. */
+  readonly legacy: boolean;
+}
+
+/** First and last time of a half-open range, both included and representable; undefined when nothing is in it. */
+export function timeBounds({
+  fromMs,
+  toMs,
+}: Pick<RowQuery, 'fromMs' | 'toMs'>):
+  | { readonly firstMs: number; readonly lastMs: number }
+  | undefined {
+  const firstMs = Math.max(Math.ceil(fromMs), -TIMESTAMP_MS_MAX);
+  const lastMs = Math.min(Math.ceil(toMs) - 1, TIMESTAMP_MS_MAX);
+  return firstMs <= lastMs ? { firstMs, lastMs } : undefined;
+}
+
+/** Each row once, by row time ascending but for legacy ones, which come first. */
+export async function* findRows(
+  rows: WideRows,
+  spec: RowSpec,
+  query: RowQuery,
+  tagIndex?: TagIndexConfig,
+): AsyncGenerator<readonly FoundRow[]> {
+  const bounds = timeBounds(query);
+  if (bounds === undefined) return;
+  const { metric } = query;
+  const firstRowMs = firstRowTime(spec, bounds.firstMs);
+  const seen = new Set<string>();
+  const take = (page: readonly RowKey[], legacy: boolean): FoundRow[] => {
+    const found: FoundRow[] = [];
+    for (const row of page) {
+      if (!passes(row, query.tags)) continue;
+      const identity = rowIdentity(row);
+      if (legacy) seen.add(identity);
+      else if (seen.has(identity)) continue;
+      found.push({ row, key: encodeRowKey(row), legacy });
+    }
+    return found;
+  };
+
+  for (const { first, end } of legacySlices(metric, firstRowMs, bounds.lastMs)) {
+    for await (const page of rows.legacyRowKeys(metric, first, end)) {
+      const found = take(page.map(decodeRowKey), true);
+      if (found.length > 0) yield found;
+    }
+  }
+  const pairs = indexedPairs(query, tagIndex);
+  for await (const times of rows.rowTimes(metric, firstRowMs, bounds.lastMs)) {
+    for (const rowTimeMs of times) {
+      const sources =
+        pairs === undefined
+          ? [rows.rowKeys(metric, rowTimeMs)]
+          : pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair));
+      for (const source of sources) {
+        for await (const page of source) {
+          const found = take(page, false);
+          if (found.length > 0) yield found;
+        }
+      }
+    }
+  }
+}
+
+/** Below zero a later time may lie in an earlier row (spec §3), by less than a row's width. */
+function firstRowTime(spec: RowSpec, firstMs: number): number {
+  return firstMs >= 0 ? rowTimeOf(spec, firstMs) : firstMs - spec.rowModulusMs;
+}
+
+/** Row times order as unsigned numbers in the legacy index, so a range across zero is two. */
+function legacySlices(metric: string, firstRowMs: number, lastMs: number) {
+  return firstRowMs < 0 && lastMs >= 0
+    ? [legacyIndexSlice(metric, firstRowMs, -1), legacyIndexSlice(metric, 0, lastMs)]
+    : [legacyIndexSlice(metric, firstRowMs, lastMs)];
+}
+
+function passes(row: RowKey, filters: RowQuery['tags']): boolean {
+  if (filters === undefined) return true;
+  for (const [name, { values, matches }] of filters) {
+    const tag = row.tags.find(([each]) => each === name);
+    if (tag === undefined) return false;
+    if (values?.has(tag[1]) !== true && matches?.(tag[1]) !== true) return false;
+  }
+  return true;
+}
+
+/** The pairs of the one filter that narrows the tag index most; undefined when the index can't serve. */
+function indexedPairs(
+  { metric, tags }: RowQuery,
+  tagIndex: TagIndexConfig | undefined,
+): (readonly [string, string])[] | undefined {
+  let best: { readonly name: string; readonly values: ReadonlySet<string> } | undefined;
+  for (const [name, { values, matches }] of tags ?? []) {
+    if (matches !== undefined || values === undefined) continue;
+    if (!isIndexed(tagIndex, metric, name)) continue;
+    if (best === undefined || values.size < best.values.size) best = { name, values };
+  }
+  if (best === undefined) return undefined;
+  const { name, values } = best;
+  return [...values].map((value) => [name, value] as const);
+}

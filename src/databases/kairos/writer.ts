@@ -1,0 +1,145 @@
+/** Writes points: check each → group by row → index rows first → cells, so that no point stands where none can find it. */
+import type { Rejection } from '../../delivery/contract.ts';
+import type { DataPoint } from '../../model/index.ts';
+import type { Clock } from '../../runtime/index.ts';
+import { columnOf, encodeColumn, rowTimeOf } from './column.ts';
+import { reasonAgainstSeries, reasonAgainstValue } from './point-check.ts';
+import { type TtlOptions, ttlOf } from './point-ttl.ts';
+import type { RowIndex, RowNeed } from './row-index.ts';
+import { encodeRowKeyParts } from './row-key.ts';
+import type { RowSpec } from './row-spec.ts';
+import { indexedTagsOf, type TagIndexConfig } from './tag-index.ts';
+import { formatTags, type TagList, tagListOf } from './tag-string.ts';
+import { encodeValue, typeOfValue } from './value.ts';
+import type { Cell, WideRows } from './wide-rows.ts';
+
+export interface WriteOptions extends TtlOptions {
+  /** NaN and ±Infinity: KairosDB stores them, but then fails every query that meets them. Default `reject`. */
+  readonly nonFinite?: 'reject' | 'store';
+  /** Metrics whose tags are indexed (spec §8). Default none. */
+  readonly tagIndex?: TagIndexConfig;
+}
+
+/** A row that this batch writes to. */
+interface RowGroup {
+  readonly key: Buffer;
+  need: RowNeed;
+}
+
+/** A cell, the point it is of, and its row. */
+interface PointCell extends Cell {
+  readonly index: number;
+  readonly identity: string;
+}
+
+/** Metric and tags of points of one series, worked out once per batch. */
+interface Series {
+  readonly reason: string | undefined;
+  readonly tags: TagList;
+  readonly tagString: string;
+}
+
+export class PointWriter {
+  readonly #rows: WideRows;
+  readonly #index: RowIndex;
+  readonly #clock: Clock;
+  readonly #options: WriteOptions;
+
+  constructor(rows: WideRows, index: RowIndex, clock: Clock, options: WriteOptions) {
+    this.#rows = rows;
+    this.#index = index;
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** As `Sink.write`: every point is stored but for the rejections. */
+  async write(
+    points: readonly DataPoint[],
+    spec: RowSpec,
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]> {
+    const { groups, cells, rejections } = this.#prepare(points, spec);
+    const needs = [...groups.values()].map(({ need }) => need);
+    const refused = await this.#index.ensure(needs, spec, signal);
+    let stored = cells;
+    if (refused.size > 0) {
+      stored = cells.filter((cell) => !refused.has(cell.identity));
+      for (const { identity, index } of cells) {
+        const message = refused.get(identity);
+        if (message !== undefined) rejections.push({ index, message });
+      }
+    }
+    for (const { index, message } of await this.#rows.writeCells(stored, signal)) {
+      rejections.push({ index: (stored[index] as PointCell).index, message });
+    }
+    return rejections.sort((a, b) => a.index - b.index);
+  }
+
+  #prepare(points: readonly DataPoint[], spec: RowSpec) {
+    const nowMs = this.#clock.now();
+    const nonFinite = this.#options.nonFinite ?? 'reject';
+    const seriesOf = new SeriesCache();
+    const groups = new Map<string, RowGroup>();
+    const cells: PointCell[] = [];
+    const rejections: Rejection[] = [];
+    points.forEach((point, index) => {
+      const { metric, timestampMs, value } = point;
+      const series = seriesOf.get(metric, point.tags);
+      const ttl = ttlOf(point, this.#options, nowMs);
+      const reason =
+        series.reason ??
+        reasonAgainstValue(point, nonFinite) ??
+        (typeof ttl === 'string' ? ttl : undefined);
+      if (reason !== undefined || typeof ttl === 'string') {
+        rejections.push({ index, message: `${metric}: ${reason}` });
+        return;
+      }
+      const rowTimeMs = rowTimeOf(spec, timestampMs);
+      const type = typeOfValue(value);
+      const identity = `${metric}\0${rowTimeMs}\0${type}\0${series.tagString}`;
+      let group = groups.get(identity);
+      if (group === undefined) {
+        const { tags, tagString } = series;
+        const indexedTags = indexedTagsOf(this.#options.tagIndex, metric, tags);
+        const row = { metric, rowTimeMs, type, tags };
+        group = {
+          key: encodeRowKeyParts(metric, rowTimeMs, type, tagString),
+          need: { row, identity, indexedTags, ttlSeconds: ttl },
+        };
+        groups.set(identity, group);
+      } else if (group.need.ttlSeconds !== 0 && (ttl === 0 || ttl > group.need.ttlSeconds)) {
+        group.need = { ...group.need, ttlSeconds: ttl };
+      }
+      cells.push({
+        index,
+        identity,
+        key: group.key,
+        column: encodeColumn(columnOf(spec, rowTimeMs, timestampMs)),
+        value: encodeValue(value),
+        ttlSeconds: ttl,
+      });
+    });
+    return { groups, cells, rejections };
+  }
+}
+
+/** Points of one series often share one tags object; then sorting and escaping is done once. */
+class SeriesCache {
+  readonly #byTags = new Map<object, Map<string, Series>>();
+
+  get(metric: string, tags: Readonly<Record<string, string>>): Series {
+    let byMetric = this.#byTags.get(tags);
+    if (byMetric === undefined) {
+      byMetric = new Map();
+      this.#byTags.set(tags, byMetric);
+    }
+    let series = byMetric.get(metric);
+    if (series === undefined) {
+      const reason = reasonAgainstSeries(metric, tags);
+      const list = reason === undefined ? tagListOf(tags) : [];
+      series = { reason, tags: list, tagString: formatTags(list) };
+      byMetric.set(metric, series);
+    }
+    return series;
+  }
+}

@@ -1,0 +1,228 @@
+/** Cassandra is held to the contract of wide rows in a keyspace of its own, which `setup` makes. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import cassandra from 'cassandra-driver';
+import { afterAll, describe, expect, test } from 'vitest';
+import {
+  type CassandraConfig,
+  cassandraWideRows,
+  ensureSpec,
+  setupKairos,
+} from '../../src/databases/kairos/index.ts';
+import { collect, wideRowsSuite } from '../../src/databases/kairos/wide-rows.suite.ts';
+import { Secret } from '../../src/runtime/index.ts';
+import { needs } from '../support/require.ts';
+
+const here = needs(['CASSANDRA_HOSTS', 'CASSANDRA_DC']);
+const hosts = (process.env.CASSANDRA_HOSTS ?? '').split(',');
+const datacenter = process.env.CASSANDRA_DC ?? '';
+const run = Date.now().toString(36);
+const keyspaces: string[] = [];
+
+/** A keyspace that no other test uses; dropped at the end. */
+const freshConfig = (name: string): CassandraConfig => {
+  const keyspace = `tidemark_test_${run}_${name}`;
+  keyspaces.push(keyspace);
+  return { hosts, datacenter, keyspace };
+};
+
+async function cql(query: string, params: unknown[] = []): Promise<cassandra.types.Row[]> {
+  const client = new cassandra.Client({ contactPoints: hosts, localDataCenter: datacenter });
+  try {
+    return (await client.execute(query, params, { prepare: true })).rows;
+  } finally {
+    await client.shutdown();
+  }
+}
+
+describe.skipIf(!here)('Cassandra', () => {
+  afterAll(async () => {
+    for (const keyspace of keyspaces) await cql(`DROP KEYSPACE IF EXISTS "${keyspace}"`);
+  });
+
+  wideRowsSuite('Cassandra', async () => {
+    const config = freshConfig('suite');
+    await setupKairos(config);
+    const rows = cassandraWideRows({ config });
+    await rows.connect();
+    return {
+      rows,
+      passSeconds: (seconds) => sleep(seconds * 1_000),
+      close: () => rows.close(),
+    };
+  });
+
+  describe('setup', () => {
+    test('makes keyspace, tables and spec once, and finds them the next time', async () => {
+      const config = freshConfig('setup');
+      const first = await setupKairos(config);
+      expect(first.map(({ name }) => name.replace(config.keyspace, 'k'))).toEqual([
+        'keyspace k',
+        'table k.data_points',
+        'table k.row_key_index',
+        'table k.row_key_time_index',
+        'table k.row_keys',
+        'table k.tag_indexed_row_keys',
+        'table k.string_index',
+        'table k.service_index',
+        'table k.spec',
+        'spec row_time_unit = MILLISECONDS',
+        'spec row_width = 1814400000',
+      ]);
+      expect(first.every(({ state }) => state === 'made')).toBe(true);
+      const second = await setupKairos(config);
+      expect(second.every(({ state }) => state === 'there already')).toBe(true);
+      expect(second.map(({ name }) => name)).toEqual(first.map(({ name }) => name));
+    });
+
+    test('makes the tables exactly as KairosDB made its own', async () => {
+      const config = freshConfig('same');
+      await setupKairos(config);
+      const columns = async (keyspace: string) =>
+        (
+          await cql(
+            'SELECT table_name, column_name, kind, position, type, clustering_order FROM system_schema.columns WHERE keyspace_name = ?',
+            [keyspace],
+          )
+        ).map((row) => Object.values(row).join(' '));
+      const kairos = await columns('kairosdb');
+      if (kairos.length === 0) return;
+      expect(await columns(config.keyspace)).toEqual(kairos);
+    });
+
+    test('takes a keyspace with names but without a spec for one of KairosDB 1.2', async () => {
+      const config = freshConfig('old');
+      await setupKairos(config);
+      await cql(`TRUNCATE "${config.keyspace}".spec`);
+      const rows = cassandraWideRows({ config });
+      await rows.connect();
+      await rows.writeMetricNames(['old.metric']);
+      expect(await ensureSpec(rows)).toMatchObject({ unit: 'LEGACY' });
+      expect((await rows.readSpec()).get('row_time_unit')).toBe('LEGACY');
+      await rows.close();
+    });
+  });
+
+  test('write stamps are milliseconds of now, of inserts and of deletes', async () => {
+    const config = freshConfig('stamps');
+    await setupKairos(config);
+    const rows = cassandraWideRows({ config });
+    await rows.connect();
+    const before = Date.now();
+    const key = Buffer.from('row');
+    const column = Buffer.alloc(4);
+    await rows.writeCells([{ key, column, value: Buffer.from('x'), ttlSeconds: 0 }]);
+    await rows.writeSpec('a', 'b');
+    await rows.writeMetricNames(['m']);
+    const after = Date.now() + 10;
+    for (const [table, where, args] of [
+      ['data_points', 'key = ?', [key]],
+      ['spec', "spec_type = ? AND name = 'a'", ['cluster_config']],
+      ['string_index', 'key = ?', [Buffer.from('metric_names')]],
+    ] as const) {
+      const query = `SELECT WRITETIME(value) AS stamp FROM "${config.keyspace}".${table} WHERE ${where}`;
+      const [row] = await cql(query, [...args]);
+      expect(Number(row?.stamp), table).toBeGreaterThanOrEqual(before);
+      expect(Number(row?.stamp), table).toBeLessThanOrEqual(after);
+    }
+    await rows.close();
+  });
+
+  test('what the server refuses is rejected alone, its neighbours are stored', async () => {
+    const config = freshConfig('refused');
+    await setupKairos(config);
+    const rows = cassandraWideRows({ config });
+    await rows.connect();
+    const key = Buffer.from('row');
+    const cells = Array.from({ length: 40 }, (_, n) => ({
+      key,
+      column: Buffer.from([0, 0, 0, n]),
+      value: Buffer.from(`${n}`),
+      ttlSeconds: n === 7 ? 630_720_001 : n === 29 ? -1 : 0,
+    }));
+    const tooLong = { ...cells[0]!, key: Buffer.alloc(65_536, 'k') };
+    const rejections = await rows.writeCells([...cells, tooLong]);
+    expect(rejections.map(({ index }) => index).sort((a, b) => a - b)).toEqual([7, 29, 40]);
+    for (const { message } of rejections) expect(message).toMatch(/TTL|ttl|length/);
+    const stored = await collect(rows.readCells({ key }));
+    expect(stored).toHaveLength(38);
+    await rows.close();
+  });
+
+  test('legacy row keys are found by slice, and deleted one by one or all', async () => {
+    const config = freshConfig('legacy');
+    await setupKairos(config);
+    const rows = cassandraWideRows({ config });
+    await rows.connect();
+    const keys = ['a', 'b', 'c', 'd'].map((text) => Buffer.from(text));
+    for (const key of keys) {
+      await cql(
+        // An old stamp: a server of 1.1 wrote it long ago.
+        `INSERT INTO "${config.keyspace}".row_key_index (key, column1, value) VALUES (?, ?, 0x00) USING TIMESTAMP 1500000000000`,
+        [Buffer.from('m'), key],
+      );
+    }
+    const list = (first: string, end: string) =>
+      collect(rows.legacyRowKeys('m', Buffer.from(first), Buffer.from(end)));
+    expect(await list('b', 'd')).toEqual(keys.slice(1, 3));
+    await rows.deleteLegacyRowKey('m', Buffer.from('b'));
+    expect(await list('a', 'z')).toEqual([keys[0], keys[2], keys[3]]);
+    await rows.deleteLegacyRowKeys('m');
+    expect(await list('a', 'z')).toEqual([]);
+    await rows.close();
+  });
+
+  describe('errors say what to do', () => {
+    test('an absent server is unreachable, and worth another try', async () => {
+      const rows = cassandraWideRows({
+        config: { hosts: ['127.0.0.1:1'], datacenter, keyspace: 'k' },
+      });
+      await expect(rows.connect()).rejects.toMatchObject({
+        family: 'retriable',
+        code: 'SINK_UNREACHABLE',
+      });
+      await rows.close();
+    });
+
+    test('a missing keyspace and a wrong data centre are for the operator', async () => {
+      for (const wrong of [{ keyspace: `absent_${run}` }, { datacenter: 'nowhere' }]) {
+        const rows = cassandraWideRows({
+          config: { hosts, datacenter, keyspace: 'system', ...wrong },
+        });
+        await expect(rows.connect()).rejects.toMatchObject({
+          family: 'fatal',
+          code: 'SINK_MISCONFIGURED',
+          message: expect.stringContaining('tidemark setup'),
+        });
+        await rows.close();
+      }
+    });
+
+    test('a keyspace without the tables is for the operator, not a refusal of the points', async () => {
+      const config = freshConfig('bare');
+      await cql(
+        `CREATE KEYSPACE "${config.keyspace}" WITH REPLICATION = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
+      );
+      const rows = cassandraWideRows({ config });
+      await rows.connect();
+      const cell = { key: Buffer.from('k'), column: Buffer.alloc(4), value: Buffer.alloc(1) };
+      await expect(rows.writeCells([{ ...cell, ttlSeconds: 0 }])).rejects.toMatchObject({
+        family: 'fatal',
+        code: 'SINK_MISCONFIGURED',
+      });
+      await expect(rows.check()).rejects.toMatchObject({ family: 'fatal' });
+      await rows.close();
+    });
+
+    test('no host, or a name that is none, is refused before anything is tried', async () => {
+      const password = new Secret('hidden');
+      for (const config of [
+        { hosts: [], datacenter, keyspace: 'k' },
+        { hosts, datacenter, keyspace: 'drop table', username: 'u', password },
+      ]) {
+        const rows = cassandraWideRows({ config });
+        await expect(rows.connect()).rejects.toMatchObject({ code: 'SINK_MISCONFIGURED' });
+        await expect(setupKairos(config)).rejects.toMatchObject({ code: 'SINK_MISCONFIGURED' });
+      }
+    });
+  });
+});
