@@ -10,8 +10,6 @@ import { recordBytes } from './block.ts';
 import type { Stage } from './stage.ts';
 import type { Partition, Topic, Topics } from './topics.ts';
 
-type TopicRecord = ProducerRecord & { readonly topic: string };
-
 /** Bytes that records add to the log, about. */
 export function bytesOf(records: readonly ProducerRecord[]): number {
   let bytes = 0;
@@ -36,8 +34,11 @@ export class Appender {
    * Throws FatalError UNKNOWN_TOPIC or UNKNOWN_PARTITION, or PoisonError RECORD_TOO_LARGE, KEY_REQUIRED or
    * TIMESTAMP_INVALID.
    */
-  prepare(records: readonly TopicRecord[]): (stage: Stage) => AppendedRecord[] {
-    const partitions = records.map((record) => this.#place(record));
+  prepare<R extends ProducerRecord>(
+    records: readonly R[],
+    topicOf: (record: R) => string,
+  ): (stage: Stage) => AppendedRecord[] {
+    const partitions = records.map((record) => this.#place(topicOf(record), record));
     return (stage) => {
       const nowMs = this.#clock.now();
       return records.map((record, i) => {
@@ -49,11 +50,10 @@ export class Appender {
     };
   }
 
-  #place(record: TopicRecord): Partition {
-    const topic = this.#topics.get(record.topic);
+  #place(name: string, record: ProducerRecord): Partition {
+    const topic = this.#topics.get(name);
     this.#check(record, topic);
-    if (record.partition !== undefined)
-      return this.#topics.partition(record.topic, record.partition);
+    if (record.partition !== undefined) return this.#topics.partition(name, record.partition);
     const { partitions } = topic.spec;
     if (partitions === 1) return topic.partitions[0] as Partition;
     const { key } = record;
@@ -66,7 +66,7 @@ export class Appender {
     return topic.partitions[turn % partitions] as Partition;
   }
 
-  #check({ key, value, timestamp }: TopicRecord, { name, spec }: Topic): void {
+  #check({ key, value, timestamp }: ProducerRecord, { name, spec }: Topic): void {
     const bytes = recordBytes(key, value);
     if (bytes > this.#recordBytesMax)
       throw new PoisonError(

@@ -60,7 +60,7 @@ export interface EmbeddedBroker extends Broker {
   readonly kind: 'embedded';
   /** Writes the HTTP port into `engine.json`, where `readOwner` finds it. */
   announcePort(port: number): void;
-  /** Runs retention and compaction now; resolves when the sweep, or the one under way, is over. */
+  /** Runs retention and compaction now, after a sweep under way; never rejects (failures are logged). */
   maintain(): Promise<void>;
 }
 
@@ -101,7 +101,8 @@ class LogBroker implements EmbeddedBroker {
   readonly #consumers = new Set<EmbeddedConsumer>();
   readonly #closing = new AbortController();
   #stopMaintenance = () => {};
-  #maintaining: Promise<void> | undefined;
+  #maintained: Promise<void> = Promise.resolve();
+  #sweeping = false;
   #closed: Promise<void> | undefined;
 
   constructor(options: EmbeddedBrokerOptions, storage: Storage, ownership: Ownership) {
@@ -136,7 +137,10 @@ class LogBroker implements EmbeddedBroker {
     await this.maintain();
     this.#stopMaintenance = this.#options.clock.every(
       this.#options.maintenanceIntervalMs ?? 60_000,
-      () => void this.maintain(),
+      () => {
+        // A sweep that takes longer than the interval is not joined by a second one.
+        if (!this.#sweeping) void this.maintain();
+      },
     );
   }
 
@@ -179,8 +183,7 @@ class LogBroker implements EmbeddedBroker {
     return this.#writer.run({
       bytes: bytesOf(records),
       refusable: true,
-      stage: (stage) =>
-        this.#appender.prepare(records.map((record) => ({ ...record, topic })))(stage),
+      stage: (stage) => this.#appender.prepare(records, () => topic)(stage),
     });
   }
 
@@ -299,40 +302,40 @@ class LogBroker implements EmbeddedBroker {
   }
 
   maintain(): Promise<void> {
-    this.#maintaining ??= this.#sweep().finally(() => {
-      this.#maintaining = undefined;
-    });
-    return this.#maintaining;
+    this.#maintained = this.#maintained.then(() => this.#sweep());
+    return this.#maintained;
   }
 
   async #sweep(): Promise<void> {
+    this.#sweeping = true;
+    for (const { partitions } of this.#topics.all())
+      for (const partition of partitions)
+        if (!this.#closing.signal.aborted) await this.#tidy(partition);
+    if (!this.#closing.signal.aborted) bytesUsed(this.#storage.usedBytes());
+    this.#sweeping = false;
+  }
+
+  async #tidy(partition: Partition): Promise<void> {
     const { clock, logger } = this.#options;
     const { tables } = this.#storage;
     const writer = this.#writer;
-    const stopped = () => this.#closing.signal.aborted;
-    for (const { partitions } of this.#topics.all())
-      for (const partition of partitions) {
-        if (stopped()) return;
-        const { topic } = partition;
-        try {
-          await expire(tables, writer, partition, clock.now());
-          await compact(partition, {
-            tables,
-            writer,
-            nowMs: clock.now(),
-            dirtyBytesMin: this.#options.compactionDirtyBytesMin ?? 1024 ** 2,
-            keyBytesMax: this.#options.compactionKeyBytesMax ?? 64 * 1024 ** 2,
-            tombstoneMs: this.#options.tombstoneMs ?? 86_400_000,
-            stopped,
-          });
-        } catch (error) {
-          logger.error(
-            { topic, partition: partition.partition, error },
-            `retention or compaction failed, the next sweep tries again: ${messageOf(error)}`,
-          );
-        }
-      }
-    if (!stopped()) bytesUsed(this.#storage.usedBytes());
+    try {
+      await expire(tables, writer, partition, clock.now());
+      await compact(partition, {
+        tables,
+        writer,
+        nowMs: clock.now(),
+        dirtyBytesMin: this.#options.compactionDirtyBytesMin ?? 1024 ** 2,
+        keyBytesMax: this.#options.compactionKeyBytesMax ?? 64 * 1024 ** 2,
+        tombstoneMs: this.#options.tombstoneMs ?? 86_400_000,
+        stopped: () => this.#closing.signal.aborted,
+      });
+    } catch (error) {
+      logger.error(
+        { topic: partition.topic, partition: partition.partition, error },
+        `retention or compaction failed, the next sweep tries again: ${messageOf(error)}`,
+      );
+    }
   }
 
   close(): Promise<void> {
@@ -344,7 +347,7 @@ class LogBroker implements EmbeddedBroker {
     this.#stopMaintenance();
     this.#closing.abort(closedError());
     await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
-    await this.#maintaining;
+    await this.#maintained;
     await this.#writer.close();
     this.#ownership.release();
     await this.#storage.close();

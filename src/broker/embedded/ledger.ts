@@ -161,7 +161,7 @@ class EmbeddedLedger implements TaskLedger {
       this.#parts.topics.partition(topic, partition);
       checkOffset(offset, { topic, partition });
     }
-    const append = this.#parts.appender.prepare(epoch.appends);
+    const append = this.#parts.appender.prepare(epoch.appends, ({ topic }) => topic);
     // From here on nothing refuses.
     append(stage);
     for (const change of epoch.state) {

@@ -43,6 +43,8 @@ export function blockAt(tables: Tables, partition: Partition, offset: number): B
     }))
       bytes = value;
   if (!bytes) throw corrupt(partition, offset, 'its block is missing');
+  // lmdb-js gives large values an own property "length"; a plain view over the same memory is faster to use.
+  bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const header = openBlock(bytes);
   if (!header) throw corrupt(partition, offset, "its block's checksum is wrong");
   if (offset < header.base || offset >= header.next)
