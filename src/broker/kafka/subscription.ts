@@ -66,7 +66,8 @@ class Reader {
     return this.#bytes.toString('utf8', this.#at - length, this.#at);
   }
   skipBytes(): void {
-    this.#at += Math.max(0, this.int32());
+    const length = this.int32();
+    this.#at += Math.max(0, length);
   }
   partitions(): TopicPartition[] {
     const list: TopicPartition[] = [];
