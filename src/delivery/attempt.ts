@@ -10,19 +10,21 @@ export interface AttemptOptions {
   readonly timeoutMs: number;
   /** For the message: `write to influx.vote-latencies-raw`. */
   readonly what: string;
+  /** Of the error when time is up; SINK_TIMEOUT when absent. */
+  readonly code?: string;
   /** Gives up earlier; the attempt then rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Runs `work` for at most `timeoutMs`. Rejects with what the work rejected with, or with RetriableError
- * SINK_TIMEOUT: whether the work took effect is then unknown.
+ * `code`: whether the work took effect is then unknown.
  */
 export async function attempt<T>(
   options: AttemptOptions,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { clock, timeoutMs, what, signal } = options;
+  const { clock, timeoutMs, what, code = 'SINK_TIMEOUT', signal } = options;
   signal?.throwIfAborted();
   const stop = new AbortController();
   const timer = new AbortController();
@@ -35,7 +37,7 @@ export async function attempt<T>(
     () =>
       stop.abort(
         new RetriableError(`${what}: no answer within ${timeoutMs} ms`, {
-          code: 'SINK_TIMEOUT',
+          code,
           context: { timeoutMs },
         }),
       ),

@@ -16,7 +16,7 @@ import {
 } from './batch-queue.ts';
 import { Breaker, type BreakerState } from './breaker.ts';
 import type { Rejection, Sink } from './contract.ts';
-import { type DeliveryPolicy, deliveryPolicy } from './policy.ts';
+import { type DeliveryPolicy, deliveryPolicy, TIMER_MS_MAX } from './policy.ts';
 import { DeliveryTelemetry } from './telemetry.ts';
 
 export interface DeliveryParts {
@@ -454,7 +454,8 @@ export class Delivery<P> {
     if (!Number.isFinite(atMs)) return;
     const cancel = new AbortController();
     this.#wake = { atMs, cancel };
-    this.#clock.sleep(atMs - nowMs, cancel.signal).then(
+    // A timer longer than Node can hold would fire at once; a shorter one only looks again.
+    this.#clock.sleep(Math.min(atMs - nowMs, TIMER_MS_MAX), cancel.signal).then(
       () => {
         this.#wake = undefined;
         this.#pump();

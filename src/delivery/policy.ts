@@ -36,7 +36,7 @@ export const defaultDeliveryPolicy: DeliveryPolicy = {
 };
 
 /** The longest wait a timer of Node can hold, ms (2^31 - 1); longer ones would fire at once. */
-const TIMER_MS_MAX = 2_147_483_647;
+export const TIMER_MS_MAX = 2_147_483_647;
 
 const whole = (name: keyof DeliveryPolicy, minimum: number, maximum: number, description: string) =>
   Type.Integer({ minimum, maximum, default: defaultDeliveryPolicy[name] as number, description });
