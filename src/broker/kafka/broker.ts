@@ -37,8 +37,8 @@ const DEFAULTS = {
 
 const MIB = 1024 * 1024;
 const FETCH_DEFAULTS: FetchLimits = {
-  fetchBytesMax: 8 * MIB,
-  partitionBytesMax: 2 * MIB,
+  fetchBytesMax: 16 * MIB,
+  partitionBytesMax: 4 * MIB,
   bufferBytesMax: 32 * MIB,
   waitMs: 250,
 };

@@ -365,7 +365,7 @@ export class Cluster {
       socketFactory: ({ host, port, ssl, onConnect }) => {
         const socket =
           ssl === null
-            ? net.connect({ host, port }, onConnect)
+            ? net.connect({ host, port, onread: receiver.onread }, onConnect)
             : tls.connect(
                 { host, port, ...(net.isIP(host) ? {} : { servername: host }), ...ssl },
                 onConnect,
@@ -375,12 +375,17 @@ export class Cluster {
         return socket;
       },
     });
-    const { reset } = receiveInPlace(connection);
+    const receiver = receiveInPlace(connection);
     const queue = connection.requestQueue;
     const schedule = queue.scheduleCheckPendingRequests;
     // kafkajs sets a timer of negative length after every answer; it is needed only when requests wait.
     queue.scheduleCheckPendingRequests = () => {
       if (queue.pending.length > 0) schedule.call(queue);
+    };
+    const reset = () => {
+      // kafkajs only half-closes: what the old socket may still deliver must not reach the new one's reader.
+      connection.socket?.destroy();
+      receiver.reset();
     };
     return { connection, reset, opening: undefined };
   }

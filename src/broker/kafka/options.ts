@@ -15,9 +15,9 @@ export interface KafkaSasl {
  * passes all the same.
  */
 export interface KafkaFetchOptions {
-  /** One answer of one broker, bytes. Default 8 MiB. */
+  /** One answer of one broker, bytes. Default 16 MiB. */
   readonly fetchBytesMax?: number;
-  /** One partition's part of an answer, bytes. Default 2 MiB. */
+  /** One partition's part of an answer, bytes. Default 4 MiB. */
   readonly partitionBytesMax?: number;
   /** Fetched but not handed over, bytes: above it nothing more is asked for. Default 32 MiB. */
   readonly bufferBytesMax?: number;

@@ -1,35 +1,48 @@
 /**
- * How a connection takes in its answers. kafkajs collects chunks and concatenates them twice per answer; here
- * the size in front of an answer allots its buffer once and chunks are copied straight into it, so a fetch of
- * megabytes costs one copy. Layout: `size: int32 | correlation id: int32 | payload`.
+ * How a connection takes in its answers. kafkajs collects 64 KiB chunks and concatenates them twice per answer;
+ * here the size in front of an answer allots its buffer once, and over plain TCP the socket reads straight into
+ * it: no chunk is allotted and nothing is copied. Layout: `size: int32 | correlation id: int32 | payload`.
  */
+import type { OnReadOpts } from 'node:net';
 import type { WireConnection } from './library.ts';
 
 /** Refuses sizes that can only be garbage (a TLS port spoken to in plain text, for one). */
 const ANSWER_BYTES_MAX = 512 * 1024 * 1024;
+/** Where reading goes while no large answer is under way. */
+const SPARE_BYTES = 64 * 1024;
+/** Less than this is rather copied out of the spare buffer, with which the next answer may come too. */
+const DIRECT_BYTES_MIN = 16 * 1024;
 
-/** Replaces `processData` of this one connection; call `reset` before it connects anew. */
-export function receiveInPlace(connection: WireConnection): { reset(): void } {
+export interface Receiver {
+  /** For `net.connect`: where the socket shall put what it reads. */
+  readonly onread: OnReadOpts;
+  /** Before the connection connects anew. */
+  reset(): void;
+}
+
+/** Takes over `processData` of this one connection, through which TLS sockets deliver. */
+export function receiveInPlace(connection: WireConnection): Receiver {
   const original = connection.processData;
   const head = Buffer.alloc(4);
   let headFilled = 0;
   let body: Buffer | undefined;
-  let bodyFilled = 0;
+  let filled = 0;
+  let spare: Buffer | undefined;
+  /** The part of `body` that the socket reads into just now. */
+  let direct: Uint8Array | undefined;
 
-  const answer = (payload: Buffer): void => {
+  const finish = (): void => {
+    if (body === undefined || filled < body.length) return;
+    const whole = body;
+    body = undefined;
     connection.requestQueue.fulfillRequest({
-      correlationId: payload.readInt32BE(0),
-      payload: payload.subarray(4),
-      size: payload.length,
+      correlationId: whole.readInt32BE(0),
+      payload: whole.subarray(4),
+      size: whole.length,
     });
   };
 
-  connection.processData = function receive(chunk: Buffer): void {
-    // While SASL is under way kafkajs reads raw answers itself; nothing else is in flight then.
-    if (connection.authHandlers) {
-      original.call(connection, chunk);
-      return;
-    }
+  const receive = (chunk: Uint8Array): void => {
     let at = 0;
     while (at < chunk.length) {
       if (body === undefined) {
@@ -44,24 +57,48 @@ export function receiveInPlace(connection: WireConnection): { reset(): void } {
         }
         headFilled = 0;
         body = Buffer.allocUnsafeSlow(size);
-        bodyFilled = 0;
+        filled = 0;
       }
-      const take = Math.min(body.length - bodyFilled, chunk.length - at);
-      chunk.copy(body, bodyFilled, at, at + take);
-      bodyFilled += take;
+      const take = Math.min(body.length - filled, chunk.length - at);
+      body.set(at === 0 && take === chunk.length ? chunk : chunk.subarray(at, at + take), filled);
+      filled += take;
       at += take;
-      if (bodyFilled === body.length) {
-        const whole = body;
-        body = undefined;
-        answer(whole);
-      }
+      finish();
     }
   };
 
+  // While SASL is under way kafkajs reads its raw answers itself; nothing else is in flight then.
+  connection.processData = (chunk) => {
+    if (connection.authHandlers) original.call(connection, chunk);
+    else receive(chunk);
+  };
+
   return {
+    onread: {
+      buffer: () => {
+        if (body !== undefined && body.length - filled >= DIRECT_BYTES_MIN) {
+          direct = body.subarray(filled);
+          return direct;
+        }
+        direct = undefined;
+        spare ??= Buffer.allocUnsafeSlow(SPARE_BYTES);
+        return spare;
+      },
+      callback: (count, buffer) => {
+        if (buffer === direct && body !== undefined) {
+          filled += count;
+          finish();
+        } else if (connection.authHandlers) {
+          // The spare buffer is read into again: what kafkajs keeps of it must be its own.
+          original.call(connection, Buffer.from(buffer.subarray(0, count)));
+        } else receive(buffer.subarray(0, count));
+        return true;
+      },
+    },
     reset() {
       headFilled = 0;
       body = undefined;
+      direct = undefined;
       connection.chunks = [];
       connection.bytesBuffered = 0;
       connection.bytesNeeded = 4;
