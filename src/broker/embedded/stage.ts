@@ -4,7 +4,7 @@
  */
 import { BlockBuilder, type Bytes } from './block.ts';
 import { blockKey, f64, timeKey } from './keys.ts';
-import type { Storage, Table, Tables, Write } from './storage.ts';
+import type { Table, Tables, Write } from './storage.ts';
 import { encodeHead, type Head, type Partition } from './topics.ts';
 
 /** Value of the `times` table: the block's own highest time, and its size. */
@@ -30,8 +30,8 @@ export class Stage {
   readonly #afterwards: (() => void)[] = [];
   readonly #appended = new Set<Partition>();
 
-  constructor(storage: Storage) {
-    this.tables = storage.tables;
+  constructor(tables: Tables) {
+    this.tables = tables;
   }
 
   put(table: Table, key: Buffer, value: Buffer): void {

@@ -29,7 +29,7 @@ const WRITE_BYTES_MAX = 16 * 1024 ** 2;
 const MEASURE_EVERY_BYTES = 64 * 1024 ** 2;
 
 export interface WriterOptions {
-  readonly storage: Storage;
+  readonly storage: Pick<Storage, 'tables' | 'write' | 'usedBytes'>;
   readonly logger: Logger;
   /** Bytes waiting to be written; at the limit further appends are refused with RetriableError LOG_BUSY. */
   readonly queueBytesMax: number;
@@ -95,7 +95,7 @@ export class Writer {
   }
 
   async #writeSome(): Promise<void> {
-    const stage = new Stage(this.#options.storage);
+    const stage = new Stage(this.#options.storage.tables);
     const staged: { queued: Queued; result: unknown }[] = [];
     let bytes = 0;
     let taken = 0;
