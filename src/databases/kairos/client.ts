@@ -8,7 +8,7 @@ class MillisecondStamps extends cassandra.policies.timestampGeneration.Monotonic
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
-    super();
+    super(1_000, 1_000);
     this.#clock = clock;
   }
 

@@ -22,6 +22,14 @@ export async function ensureSpec(
   return spec;
 }
 
+/** The stored spec, without writing anything: what is missing counts as KairosDB 1.3 has it on a read-only cluster. */
+export async function storedSpec(rows: WideRows): Promise<RowSpec> {
+  const stored = await rows.readSpec();
+  const unit = stored.get(ROW_TIME_UNIT) ?? 'MILLISECONDS';
+  const width = stored.get(ROW_WIDTH) ?? String(defaultStoredWidth(unit as RowTimeUnit));
+  return parseRowSpec(unit, width);
+}
+
 async function hasNames(rows: WideRows): Promise<boolean> {
   for await (const page of rows.metricNames()) if (page.length > 0) return true;
   return false;

@@ -3,16 +3,16 @@
  * its memory of what is indexed is what makes deletes and writes agree.
  */
 import type { Rejection } from '../../delivery/contract.ts';
-import { type DataPoint, RetriableError } from '../../model/index.ts';
+import { type DataPoint, FatalError, RetriableError } from '../../model/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
 import { type Deletion, deleteMetric, deletePoints } from './deletion.ts';
 import { Gate } from './gate.ts';
 import { RowIndex, type RowIndexOptions } from './row-index.ts';
 import { type FoundRow, findRows, type RowQuery } from './row-query.ts';
 import { type RowPoint, type RowReadOptions, readRow } from './row-reader.ts';
-import { parseRowSpec, type RowSpec, type RowTimeUnit } from './row-spec.ts';
+import type { RowSpec, RowTimeUnit } from './row-spec.ts';
 import { readSeries, type SeriesQuery } from './series-reader.ts';
-import { ensureSpec, ROW_TIME_UNIT } from './spec-rows.ts';
+import { ensureSpec, storedSpec } from './spec-rows.ts';
 import { pointsRejected, pointsWritten } from './telemetry.ts';
 import type { Pages, WideRows } from './wide-rows.ts';
 import { PointWriter, type WriteOptions } from './writer.ts';
@@ -22,7 +22,7 @@ export interface KairosStoreOptions extends WriteOptions, RowIndexOptions {
   readonly clock?: Clock;
   /** For a new keyspace only; a stored spec wins. Default MILLISECONDS, as KairosDB 1.3. */
   readonly rowTimeUnit?: Exclude<RowTimeUnit, 'LEGACY'>;
-  /** Never writes, also not the spec: a keyspace without one then counts as MILLISECONDS. Default false. */
+  /** Refuses writes and makes none of its own: a keyspace without spec then counts as MILLISECONDS. Default false. */
   readonly readOnly?: boolean;
 }
 
@@ -67,6 +67,7 @@ export class KairosStore {
 
   /** As `Sink.write`: durable when it resolves, but for the rejections. */
   async write(points: readonly DataPoint[], signal?: AbortSignal): Promise<readonly Rejection[]> {
+    this.#assertWritable();
     const { spec } = this;
     const rejections = await this.#gate.write(() => this.#writer.write(points, spec, signal));
     const labels = { store: this.rows.kind };
@@ -91,16 +92,17 @@ export class KairosStore {
   }
 
   /** Whole rows disappear from the index too; the metric's name stays. May be run again after a failure. */
-  deletePoints(query: RowQuery): Promise<void> {
+  async deletePoints(query: RowQuery): Promise<void> {
     return deletePoints(this.#deletion(), query);
   }
 
   /** All points, rows and the name. */
-  deleteMetric(metric: string): Promise<void> {
+  async deleteMetric(metric: string): Promise<void> {
     return deleteMetric(this.#deletion(), metric);
   }
 
   #deletion(): Deletion {
+    this.#assertWritable();
     return {
       rows: this.rows,
       spec: this.spec,
@@ -116,10 +118,14 @@ export class KairosStore {
     };
   }
 
-  async #loadSpec(): Promise<RowSpec> {
-    if (this.#options.readOnly === true && !(await this.rows.readSpec()).has(ROW_TIME_UNIT)) {
-      return parseRowSpec('MILLISECONDS', '1814400000');
-    }
-    return ensureSpec(this.rows, this.#options.rowTimeUnit);
+  #loadSpec(): Promise<RowSpec> {
+    return this.#options.readOnly === true
+      ? storedSpec(this.rows)
+      : ensureSpec(this.rows, this.#options.rowTimeUnit);
+  }
+
+  #assertWritable(): void {
+    if (this.#options.readOnly !== true) return;
+    throw new FatalError('this KairosDB store was opened for reading only', { code: 'READ_ONLY' });
   }
 }
