@@ -89,3 +89,6 @@ export class ManualClock implements Clock {
 }
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** The only die: in [0, 1). Spreads retries; nothing that a result depends on may use it. */
+export const random = (): number => Math.random();

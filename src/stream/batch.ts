@@ -55,6 +55,8 @@ export interface Batch<T> {
   /** Ascending row numbers in play; undefined = all. */
   readonly selected: Int32Array | undefined;
   readonly columns: Readonly<Record<string, Column>>;
+  /** How a field that no row of this batch has reads; undefined where a schema fixes the fields. */
+  readonly absent?: (() => Column) | undefined;
   readonly duplicates: Duplicates | undefined;
   /** Where the bytes of row i are, for what must be passed on untouched (late topic, dead letter). */
   original(i: number): { readonly key: Buffer | null; readonly value: Buffer | null };

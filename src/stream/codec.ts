@@ -17,6 +17,8 @@ export interface Reject {
 export interface Decoded<T> {
   /** One slot per record of the batch, also for rejected rows (whose values mean nothing). */
   readonly columns: Readonly<Record<string, Column>>;
+  /** As `Batch.absent`. */
+  readonly absent?: (() => Column) | undefined;
   /** Event time of each row, ms; NaN for rejected rows. */
   readonly timestamps: Float64Array;
   /** Ascending rows that decoded; undefined = all. */

@@ -2,6 +2,7 @@
 export * from './aggregate.ts';
 export * from './batch.ts';
 export * from './codec.ts';
+export * from './codecs/index.ts';
 export { deadLetterTopic } from './dead-letter.ts';
 export * from './describe.ts';
 export * from './driver.ts';

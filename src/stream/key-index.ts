@@ -129,7 +129,7 @@ export function textAt(column: Column, i: number): string | undefined {
 
 /** The column of a field, with an error that names those there are. */
 export function columnNamed(batch: Batch<unknown>, field: string): Column {
-  const column = batch.columns[field];
+  const column = batch.columns[field] ?? batch.absent?.();
   if (column === undefined) {
     throw new Error(
       `no field "${field}" in the rows of ${batch.topic}; there are: ${Object.keys(batch.columns).join(', ') || 'none'}`,

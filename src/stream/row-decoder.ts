@@ -31,7 +31,7 @@ export function rowDecoder<T>(
       const bad = new Set(rejects.map((reject) => reject.row));
       const selected =
         rejects.length === 0 ? undefined : Int32Array.from(rows.keys()).filter((i) => !bad.has(i));
-      const { columns } = rowsBatch({
+      const { columns, absent } = rowsBatch({
         topic: batch.topic,
         partition: batch.partition,
         watermark: 0,
@@ -40,7 +40,7 @@ export function rowDecoder<T>(
         timestamps,
         watermarks: timestamps,
       });
-      return { columns, timestamps, selected, rejects, row: (i) => rows[i] as T };
+      return { columns, absent, timestamps, selected, rejects, row: (i) => rows[i] as T };
     },
   };
 }

@@ -33,6 +33,7 @@ export function rowsBatch<T>(init: RowsInit<T>): Batch<T> {
     watermark: init.watermark,
     selected: undefined,
     columns: columnsOf(rows),
+    absent: () => new Float64Array(rows.length).fill(Number.NaN),
     duplicates: init.duplicates,
     original: init.original ?? nothing,
     row: (i) => rows[i] as T,
@@ -45,12 +46,10 @@ export function progressBatch<T>(frame: BatchFrame): Batch<T> {
   return rowsBatch<T>({ ...frame, rows: [], offsets: none, timestamps: none, watermarks: none });
 }
 
-/** Getters by field of the first row, each building its column once. */
+/** Getters by field of the rows, each building its column once. */
 function columnsOf(rows: readonly unknown[]): Record<string, Column> {
   const columns: Record<string, Column> = {};
-  const first = rows[0];
-  if (typeof first !== 'object' || first === null) return columns;
-  for (const field of Object.keys(first)) {
+  for (const field of fieldsOf(rows)) {
     let built: Column | undefined;
     Object.defineProperty(columns, field, {
       enumerable: true,
@@ -63,18 +62,32 @@ function columnsOf(rows: readonly unknown[]): Record<string, Column> {
   return columns;
 }
 
+function fieldsOf(rows: readonly unknown[]): ReadonlySet<string> {
+  const fields = new Set<string>();
+  let known: readonly string[] = [];
+  for (const row of rows) {
+    if (typeof row !== 'object' || row === null) continue;
+    const own = Object.keys(row);
+    // Rows mostly look alike: then there is nothing to add.
+    if (own.length === known.length && own.every((field, i) => field === known[i])) continue;
+    known = own;
+    for (const field of own) fields.add(field);
+  }
+  return fields;
+}
+
 function columnOf(rows: readonly Record<string, unknown>[], field: string): Column {
-  const sample = rows.find((row) => row[field] !== undefined)?.[field];
+  const sample = rows.find((row) => row?.[field] !== undefined)?.[field];
   if (typeof sample === 'number') {
     return Float64Array.from(rows, (row) => {
-      const value = row[field];
+      const value = row?.[field];
       return typeof value === 'number' ? value : Number.NaN;
     });
   }
   const texts: string[] = [];
   const codeByText = new Map<string, number>();
   const codes = Int32Array.from(rows, (row) => {
-    const value = row[field];
+    const value = row?.[field];
     if (value === undefined || value === null) return -1;
     const text = String(value);
     let code = codeByText.get(text);

@@ -72,6 +72,11 @@ export class TopologyRunner {
     }
   }
 
+  /** Resolves when all that the log holds is processed and committed; on a stream that never pauses, never. */
+  async settled(): Promise<void> {
+    for (const stage of this.#stages) await this.#settled(stage);
+  }
+
   async #settled(stage: StageRunner): Promise<void> {
     const { clock } = this.#options;
     for (;;) {
@@ -165,8 +170,13 @@ class StageRunner {
     const offsets = [...this.tasks.values()].flatMap((task) =>
       task.offsets().map((o) => {
         // Behind the last record there may be markers of transactions, which only the consumer sees.
-        const seen = handedOver.find((p) => p.topic === o.topic && p.partition === o.partition)?.nextOffset ?? 0;
-        return { ...o, nextOffset: task.mailboxEmpty ? Math.max(o.nextOffset, seen) : o.nextOffset };
+        const seen =
+          handedOver.find((p) => p.topic === o.topic && p.partition === o.partition)?.nextOffset ??
+          0;
+        return {
+          ...o,
+          nextOffset: task.mailboxEmpty ? Math.max(o.nextOffset, seen) : o.nextOffset,
+        };
       }),
     );
     return offsets.reduce(

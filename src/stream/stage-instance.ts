@@ -221,6 +221,7 @@ export class StageInstance {
       watermark,
       selected,
       columns: decoded.columns,
+      absent: decoded.absent,
       duplicates: undefined,
       original: (i) => originalOf(records, i),
       row: (i) => decoded.row(i),

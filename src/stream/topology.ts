@@ -10,7 +10,7 @@
  * behind an internal topic. Each stage is a consumer group of its own, each partition number one task of it.
  */
 import { createHash } from 'node:crypto';
-import { EMPTY, type Observable, type OperatorFunction, tap } from 'rxjs';
+import { EMPTY, type Observable, type OperatorFunction, share, tap } from 'rxjs';
 import { FatalError } from '../model/index.ts';
 import type { Batch } from './batch.ts';
 import type { Codec } from './codec.ts';
@@ -133,7 +133,9 @@ export class Stream<T> {
     const { kind, detail } = describeOperator(step);
     const node = this.#draw(kind, name, detail);
     this.#drawing.canvas.step(name);
-    return new Stream(this.#drawing, node, this.#stage, this.#live ? this.#rows.pipe(step) : EMPTY);
+    // Shared: a step that several others follow runs once per batch, not once per follower.
+    const rows = this.#live ? this.#rows.pipe(step, share()) : EMPTY;
+    return new Stream(this.#drawing, node, this.#stage, rows);
   }
 
   /** Ends in a topic: each row becomes a record of it, with the epoch. */

@@ -14,7 +14,11 @@ export const voteCodec = recordCodec({
   fields: {
     validator: pubkey(),
     voteAccount: pubkey(),
-    network: text({ oneOf: ['mainnet', 'testnet', 'devnet'], rejectCode: 'UNKNOWN_NETWORK' }),
+    network: text({
+      maxBytes: 7,
+      oneOf: ['mainnet', 'testnet', 'devnet'],
+      rejectCode: 'UNKNOWN_NETWORK',
+    }),
     votedSlot: integer({ min: 0 }),
     landedSlot: integer({ min: 0 }),
     timestamp: integer({ min: 0 }),

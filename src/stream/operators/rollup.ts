@@ -41,7 +41,6 @@ class RollupStep<S> implements WindowView<S> {
   readonly #windows: TimeWindows;
   readonly #aggregate: Aggregate<S>;
   readonly #by: readonly number[] | undefined;
-  readonly #task: TaskContext;
   watermark = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -53,7 +52,6 @@ class RollupStep<S> implements WindowView<S> {
     this.#windows = windows;
     this.#aggregate = aggregate;
     this.#by = by;
-    this.#task = task;
     this.#table = new WindowTable(aggregate, (values) => this.#numberOf(values));
     task.store(this.#table);
     task.expose(task.step, this);
@@ -64,33 +62,36 @@ class RollupStep<S> implements WindowView<S> {
   }
 
   next(batch: Batch<Windowed<S>>, emit: (batch: Batch<Windowed<S>>) => void): void {
-    for (let i = 0; i < batch.length; i++) this.#fold(batch.row(i), batch.watermarks[i] as number);
+    const reports: Windowed<S>[] = [];
+    for (let i = 0; i < batch.length; i++) {
+      const report = this.#fold(batch.row(i), batch.watermarks[i] as number);
+      if (report !== undefined) reports.push(report);
+    }
     this.watermark = batch.watermark;
     const closed = this.#table.takeClosed(batch.watermark - this.#windows.graceMs);
     const rows = closed.flatMap((window) =>
       window.entries.filter(hasRecords).map((entry) => closedRow(entry, batch.partition)),
     );
-    emit(windowedBatch(batch, rows, batch.watermark));
+    emit(windowedBatch(batch, [...reports, ...rows], batch.watermark));
   }
 
-  #fold(row: Windowed<S>, watermark: number): void {
+  /**
+   * Gives back what this step's window, being closed, can't count any more but a wider one may. Rows with state
+   * arrive when their own window closes, and a wider one with the same grace is still open then.
+   */
+  #fold(row: Windowed<S>, watermark: number): Windowed<S> | undefined {
     const { sizeMs, graceMs } = this.#windows;
     const start = windowStart(row.start, sizeMs);
     const end = start + sizeMs;
-    // Rows arrive when their own window closes, so a wider one with the same grace is still open then; what
-    // comes for a closed one only reports late records, which that window can no longer count either.
-    if (row.state === undefined && end + graceMs <= watermark) return;
-    if (this.#table.get(start) === undefined && end + graceMs <= this.watermark) {
-      this.#task.count('late', 1);
-      return;
-    }
-    const values =
-      this.#by === undefined ? row.key : this.#by.map((position) => row.key[position] as string);
+    const by = this.#by;
+    const values = by === undefined ? row.key : by.map((position) => row.key[position] as string);
+    if (row.state === undefined && end + graceMs <= watermark)
+      return { ...row, key: values, start, end };
     const key = this.#numberOf(values);
     const window = this.#table.windowAt(start, end);
     const entry = window.byKey[key] ?? this.#table.create(window, key, values);
     if (row.state !== undefined) {
-      if (!hasRecords(entry) && this.#by === undefined) entry.carried = row.carried;
+      if (!hasRecords(entry) && by === undefined) entry.carried = row.carried;
       this.#aggregate.merge(entry.state, row.state);
       if (row.firstOffset < entry.firstOffset) entry.firstOffset = row.firstOffset;
       if (row.lastOffset > entry.lastOffset) entry.lastOffset = row.lastOffset;
@@ -98,6 +99,7 @@ class RollupStep<S> implements WindowView<S> {
     entry.late += row.late;
     entry.duplicates += row.duplicates;
     this.#table.touch(entry);
+    return undefined;
   }
 
   #numberOf(values: readonly string[]): number {

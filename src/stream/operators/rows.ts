@@ -6,6 +6,7 @@ import { messageOf, PoisonError } from '../../model/index.ts';
 import type { Batch, Column } from '../batch.ts';
 import { deadLetter } from '../dead-letter.ts';
 import { forEachRow } from '../for-each-row.ts';
+import { numbersNamed } from '../key-index.ts';
 import { type Operator, operator } from '../operator.ts';
 import { rowsBatch, withSelection } from '../rows.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -34,7 +35,7 @@ export function derive<T, const N extends string>(
 ): Operator<T, T & Record<N, number>> {
   return operator<T, T & Record<N, number>>({ kind: 'derive', detail: { field, from } }, () => ({
     next: (batch, emit) => {
-      const columns = from.map((name) => numbers(batch, name));
+      const columns = from.map((name) => numbersNamed(batch, name));
       const [a, b] = columns;
       const column = new Float64Array(batch.length);
       if (a !== undefined && b !== undefined && columns.length === 2) {
@@ -114,14 +115,6 @@ function guarded<R>(
     deadLetter(task, batch, i, error.code, messageOf(error));
     return undefined;
   }
-}
-
-function numbers(batch: Batch<unknown>, field: string): Float64Array {
-  const column = batch.columns[field];
-  if (column instanceof Float64Array) return column;
-  throw new Error(
-    `derive needs the numeric field "${field}"; the rows of ${batch.topic} have ${Object.keys(batch.columns).join(', ')}`,
-  );
 }
 
 function withColumn(

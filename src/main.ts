@@ -1,0 +1,302 @@
+/**
+ * The only place where parts are chosen and joined: the log, the topologies, the feeds, the service. Everything
+ * else takes what it needs as arguments. `startEngine` is a whole Tidemark in this process; roles pick its parts.
+ */
+import { voteLatency } from '../topologies/index.ts';
+import { createServer, type EngineView, type TaskView, type TopologyView } from './api/index.ts';
+import type { Broker } from './broker/index.ts';
+import { ReplayJobs } from './jobs/index.ts';
+import {
+  type Clock,
+  createLogger,
+  type Logger,
+  type Role,
+  type Settings,
+  silentLogger,
+  systemClock,
+} from './runtime/index.ts';
+import {
+  describeJson,
+  describeMermaid,
+  describeText,
+  type SinkPort,
+  type Task,
+  type Topology,
+  TopologyRunner,
+} from './stream/index.ts';
+import { version } from './version.ts';
+import { backlogOf } from './wiring/backlog.ts';
+import { type BoundFeed, type Databases, openDatabases } from './wiring/feeds.ts';
+import { historyFrom } from './wiring/history.ts';
+import { liveVotes } from './wiring/live-votes.ts';
+import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
+import { announcePort, openBroker } from './wiring/open-broker.ts';
+import { RunningFeed } from './wiring/running-feed.ts';
+
+export interface EngineOptions {
+  /** Default: the settings'. */
+  readonly roles?: readonly Role[];
+  /** Names or files; default all that come with Tidemark. */
+  readonly topologies?: readonly string[];
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}
+
+export interface Engine {
+  readonly view: EngineView;
+  readonly broker: Broker;
+  /** Where the service listens; undefined without the role `api`. */
+  readonly url: string | undefined;
+  /** A recording is through: closes every window of this topology and commits. */
+  finish(topology: string): Promise<void>;
+  /** Drains: commits what is done, lets sinks finish for a few seconds, closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Raw bytes a topic is keyed by when a publisher gives no key. */
+const KEY_FIELDS: Readonly<Record<string, string>> = {
+  votes: 'validator',
+  'system.metrics': 'host',
+};
+
+/** @throws FatalError when settings or data can't be used; nothing runs then. */
+export async function startEngine(
+  settings: Settings,
+  options: EngineOptions = {},
+): Promise<Engine> {
+  const clock = options.clock ?? systemClock;
+  const logger =
+    options.logger ??
+    (settings.logLevel === 'silent' ? silentLogger : createLogger({ level: settings.logLevel }));
+  const roles = new Set(options.roles ?? settings.roles);
+  const topologies =
+    options.topologies === undefined ? builtInTopologies : await loadTopologies(options.topologies);
+  const broker = await openBroker(settings, clock, logger);
+  const engine = new RunningEngine({ settings, clock, logger, roles, topologies, broker });
+  try {
+    await engine.start();
+    return engine;
+  } catch (error) {
+    await engine.stop();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly roles: ReadonlySet<Role>;
+  readonly topologies: readonly Topology[];
+  readonly broker: Broker;
+}
+
+class RunningEngine implements Engine {
+  readonly broker: Broker;
+  readonly view: EngineView;
+  url: string | undefined;
+  readonly #parts: Parts;
+  readonly #runners: TopologyRunner[] = [];
+  readonly #running: RunningFeed[] = [];
+  #databases: Databases | undefined;
+  #replays: ReplayJobs | undefined;
+  #server: Awaited<ReturnType<typeof createServer>> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.broker = parts.broker;
+    this.view = this.#makeView();
+  }
+
+  async start(): Promise<void> {
+    const { settings, clock, logger, roles, topologies, broker } = this.#parts;
+    this.#databases = await openDatabases(settings, clock, logger);
+    this.#replays = new ReplayJobs({
+      broker,
+      clock,
+      logger,
+      topologies,
+      feeds: this.#databases.feeds.map(({ feed }) => feed),
+      sinks: new Map<string, SinkPort>(this.#databases.feeds.map(({ sink, port }) => [sink, port])),
+      liveLag: () => this.#liveLag(),
+    });
+    const policy = { intervalMs: settings.epochs.intervalMs };
+    if (roles.has('engine')) {
+      for (const topology of topologies) {
+        const runner = new TopologyRunner({ topology, broker, clock, logger, policy });
+        this.#runners.push(runner);
+        await runner.start();
+      }
+    }
+    if (roles.has('sinks')) {
+      for (const bound of this.#wantedFeeds(this.#databases.feeds)) {
+        const feed = new RunningFeed(bound, { broker, clock, logger, policy });
+        this.#running.push(feed);
+        await feed.start();
+      }
+    }
+    if (roles.has('api')) await this.#listen();
+  }
+
+  async finish(topology: string): Promise<void> {
+    await this.#runners.find((runner) => runner.topology.name === topology)?.finish();
+    await Promise.all(this.#running.map((feed) => feed.runner.settled()));
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    await this.#server?.close();
+    await this.#replays?.stop();
+    await Promise.all(this.#runners.map((runner) => runner.stop()));
+    await Promise.all(this.#running.map((feed) => feed.stop()));
+    await this.#databases?.close();
+    await this.broker.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { settings, clock, logger } = this.#parts;
+    const { tokens, host, port, http } = settings;
+    const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.');
+    if (!loopback && tokens.length === 0) {
+      logger.warn(
+        { host },
+        'the service listens beyond this machine and asks nobody for a token; set TIDEMARK_TOKENS',
+      );
+    }
+    this.#server = await createServer(this.view, { tokens, ...http, clock, logger });
+    this.url = await this.#server.listen({ host, port });
+    announcePort(this.broker, Number(new URL(this.url).port));
+    logger.info({ url: this.url }, 'listening');
+  }
+
+  /** Feeds of rollups are of use only where votes are rolled up, here or elsewhere. */
+  #wantedFeeds(feeds: readonly BoundFeed[]): readonly BoundFeed[] {
+    return this.#parts.topologies.includes(voteLatency) ? feeds : [];
+  }
+
+  #tasks(name: string): readonly Task[] {
+    return this.#runners.find((runner) => runner.topology.name === name)?.tasks ?? [];
+  }
+
+  #liveLag(): number {
+    return this.#runners
+      .flatMap((runner) => runner.tasks)
+      .flatMap((task) => task.offsets())
+      .reduce((sum, offset) => sum + offset.lag, 0);
+  }
+
+  #makeView(): EngineView {
+    const { broker, clock, topologies } = this.#parts;
+    const replays = () => this.#replays as ReplayJobs;
+    const find = (sink: string) => this.#running.find(({ bound }) => bound.feed.name === sink);
+    return {
+      version,
+      broker,
+      keyField: (topic) => KEY_FIELDS[topic],
+      watermark: (topic, partition) => this.#watermark(topic, partition),
+      topologies: () =>
+        [...topologies, ...this.#running.map(({ bound }) => bound.feed)].map((t) =>
+          this.#topologyView(t),
+        ),
+      live: liveVotes(() => this.#tasks(voteLatency.name)),
+      history: {
+        points: (query) => historyFrom((this.#databases as Databases).rollups).points(query),
+        quantile: (query) => historyFrom((this.#databases as Databases).rollups).quantile(query),
+      },
+      replays: {
+        start: (request) => replays().start(request),
+        list: () => replays().list(),
+        get: (id) => replays().get(id),
+        cancel: (id) => replays().cancel(id),
+      },
+      backlog: () =>
+        Promise.all(
+          (this.#databases?.feeds ?? []).map((bound) =>
+            backlogOf(broker, bound, clock, find(bound.feed.name)?.dropped ?? 0),
+          ),
+        ),
+      async flushBacklog(sink) {
+        const feed = find(sink);
+        feed?.bound.delivery?.retryNow();
+        return feed !== undefined;
+      },
+      async clearBacklog(sink) {
+        return find(sink)?.clear();
+      },
+      readiness: () => this.#readiness(),
+      health: () => this.#health(),
+    };
+  }
+
+  #watermark(topic: string, partition: number): number | null {
+    for (const runner of this.#runners) {
+      const task = runner.tasks.find(
+        (t) => t.partition === partition && t.instance.topics.includes(topic),
+      );
+      const watermark = task?.instance.watermarks()[topic];
+      if (watermark !== undefined && Number.isFinite(watermark)) return watermark;
+    }
+    return null;
+  }
+
+  #topologyView(topology: Topology): TopologyView {
+    const feed = this.#running.find(({ bound }) => bound.feed === topology);
+    const tasks = feed === undefined ? this.#tasks(topology.name) : feed.runner.tasks;
+    const { nodes, edges } = describeJson(topology) as TopologyView['graph'];
+    return {
+      name: topology.name,
+      graph: { nodes, edges },
+      text: describeText(topology),
+      mermaid: describeMermaid(topology),
+      hash: topology.hash,
+      tasks: tasks.map(taskView),
+    };
+  }
+
+  #readiness(): { ready: boolean; reasons: readonly string[] } {
+    const reasons = [...this.#health().reasons];
+    for (const runner of [...this.#runners, ...this.#running.map((feed) => feed.runner)]) {
+      for (const task of runner.tasks) {
+        if (task.state === 'starting' || task.state === 'restoring') {
+          reasons.push(`${runner.topology.name} partition ${task.partition} is ${task.state}`);
+        }
+      }
+    }
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  #health(): { healthy: boolean; reasons: readonly string[] } {
+    const reasons: string[] = [];
+    for (const runner of [...this.#runners, ...this.#running.map((feed) => feed.runner)]) {
+      if (runner.failure !== undefined)
+        reasons.push(
+          `${runner.topology.name} lost its place in the log: ${runner.failure.message}`,
+        );
+      for (const task of runner.tasks) {
+        if (task.state === 'failed') {
+          reasons.push(
+            `${runner.topology.name} partition ${task.partition} is stopped after repeated crashes: ${task.error?.message}`,
+          );
+        }
+      }
+    }
+    return { healthy: reasons.length === 0, reasons };
+  }
+}
+
+function taskView(task: Task): TaskView {
+  return {
+    partition: task.partition,
+    state: task.state,
+    epoch: task.epoch,
+    watermark: task.watermark(),
+    offsets: task.offsets(),
+    restarts: task.restarts,
+    error: task.error?.message ?? null,
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Feeds and the databases they end in. Each feed is bound to a delivery of its own, so that one that waits
+ * out an outage holds up no other.
+ */
+import { join } from 'node:path';
+import { historyFeed, influxFeeds, kairosFeeds } from '../../topologies/index.ts';
+import { embeddedWideRows, RollupStore } from '../databases/embedded/index.ts';
+import { InfluxSink, influxConfig } from '../databases/influx/index.ts';
+import { cassandraWideRows, KairosStore, kairosSink, type WideRows } from '../databases/kairos/index.ts';
+import { type Delivery, deliver, type Sink } from '../delivery/index.ts';
+import { type DataPoint, FatalError, type Point, type Rollup } from '../model/index.ts';
+import type { Clock, Logger, Settings } from '../runtime/index.ts';
+import { random } from '../runtime/index.ts';
+import type { SinkPort, Topology } from '../stream/index.ts';
+
+/** A feed ready to run: its topology, its port, and its delivery's state for the backlog view. */
+export interface BoundFeed {
+  readonly feed: Topology;
+  /** The one sink name in the feed's drawing. */
+  readonly sink: string;
+  readonly port: SinkPort;
+  readonly delivery: Delivery<never> | undefined;
+}
+
+export interface Databases {
+  readonly feeds: readonly BoundFeed[];
+  readonly rollups: RollupStore;
+  close(): Promise<void>;
+}
+
+const STOP_WITHIN_MS = 5_000;
+
+/** Opens what the settings name: InfluxDB and Cassandra when named, the embedded store unless Cassandra is. */
+export async function openDatabases(
+  settings: Settings,
+  clock: Clock,
+  logger: Logger,
+): Promise<Databases> {
+  const parts = { clock, log: logger, random };
+  const rollups = new RollupStore(join(settings.data, 'rollups'));
+  const store = new KairosStore({ rows: openWideRows(settings, clock), clock });
+  const influx = influxOf(settings);
+  const bound: BoundFeed[] = [
+    { feed: historyFeed, sink: 'history', port: storePort(rollups), delivery: undefined },
+  ];
+  const bind = <P>(feed: Topology, sink: Sink<P>, ordered: boolean) => {
+    // A rollup's revisions must not overtake each other; raw votes have no order to keep.
+    const writersMax = ordered ? 1 : settings.influx.workers;
+    const delivery = deliver(sink, { ...deliveryPolicyOf(settings), writersMax }, parts);
+    const [name] = feed.sinks;
+    bound.push({
+      feed,
+      sink: name as string,
+      port: deliveryPort(delivery),
+      delivery: delivery as unknown as Delivery<never>,
+    });
+  };
+  if (influx !== undefined) {
+    for (const feed of influxFeeds) {
+      const bucket = feed.sinks[0]?.replace(/^influx:/, '') as string;
+      bind<Point>(
+        feed,
+        new InfluxSink({ config: influx, bucket, clock }),
+        feed.name !== 'influx.votes',
+      );
+    }
+  }
+  for (const feed of kairosFeeds) {
+    bind<DataPoint>(
+      feed,
+      kairosSink(store, { name: feed.name }),
+      feed.name !== 'kairos.votes',
+    );
+  }
+  return {
+    feeds: bound,
+    rollups,
+    async close() {
+      await Promise.all(bound.map(({ delivery }) => delivery?.stop(STOP_WITHIN_MS)));
+      await store.close();
+      await rollups.close();
+    },
+  };
+}
+
+/** InfluxDB's settings; undefined when it is not named. */
+export function influxOf(settings: Settings): ReturnType<typeof influxConfig> | undefined {
+  const { url, org, token, compression } = settings.influx;
+  if (url === undefined) return undefined;
+  if (org === undefined || token === undefined) {
+    throw new FatalError(
+      'INFLUX_URL is set; set INFLUX_ORG and INFLUX_TOKEN (or INFLUX_TOKEN_FILE) too',
+      {
+        code: 'SETTINGS_INCOMPLETE',
+      },
+    );
+  }
+  return influxConfig({ url, org, token: token.reveal(), gzip: compression });
+}
+
+function openWideRows(settings: Settings, clock: Clock): WideRows {
+  const { cassandra } = settings;
+  return cassandra.hosts.length === 0
+    ? embeddedWideRows({ dataDirectory: settings.data, clock })
+    : cassandraWideRows({ config: cassandra, clock });
+}
+
+function deliveryPolicyOf(settings: Settings) {
+  const { backoffBaseMs, backoffCapMs, attempts, healthCheckIntervalMs } = settings.sinks;
+  return {
+    batchPointsMax: settings.influx.batchSize,
+    flushIntervalMs: settings.influx.flushIntervalMs,
+    backoffBaseMs,
+    backoffCapMs: Math.max(backoffBaseMs, backoffCapMs),
+    attemptsMax: attempts,
+    healthIntervalMs: healthCheckIntervalMs,
+  };
+}
+
+const deliveryPort = <P>(delivery: Delivery<P>): SinkPort => ({
+  write: async (points, signal) =>
+    (await delivery.write(points as readonly P[], signal)).rejections,
+});
+
+const storePort = (store: RollupStore): SinkPort => ({
+  write: async (points) => {
+    await store.put(points as readonly Rollup[]);
+    return [];
+  },
+});
