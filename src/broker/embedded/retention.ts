@@ -40,7 +40,16 @@ export async function expire(
     if (bytes === 0) break;
     freed += bytes;
   }
-  if (freed > 0) bytesExpired(partition.topic, freed);
+  if (freed === 0) return 0;
+  // LMDB reuses pages from the second write after they were freed on: on a full disk, where no other write
+  // succeeds, this small one is what brings the log to life again.
+  await writer.run({
+    bytes: 0,
+    stage: (stage) => {
+      if (!partition.deleted) stage.setHead(partition, {});
+    },
+  });
+  bytesExpired(partition.topic, freed);
   return freed;
 }
 
