@@ -121,6 +121,8 @@ describe('the checker', () => {
     ['src/api/a.ts', `import { x } from '../stream/index.ts';`],
     ['src/wiring/a.ts', `import { x } from '../broker/kafka/index.ts';`],
     ['src/wiring/a.ts', `import { x } from '../../topologies/votes.ts';`],
+    ['src/main.ts', `import { x } from './wiring/feeds.ts';`],
+    ['test/integration/a.test.ts', `import { x } from '../../src/broker/contract.suite.ts';`],
     ['src/stream/operators/a.ts', `import { x } from '../batch.ts';`],
     ['src/stream/a.test.ts', `import { x } from '../../test/support/vote-truth.ts';`],
     ['topologies/a.ts', `import { x } from '../src/stream/index.ts';`],
