@@ -35,11 +35,7 @@ export function encodeLine(point: Point): string {
     if (name !== key) altered = true;
     line += `,${name}=${escapeName(value)}`;
   }
-  if (altered)
-    refuseEqualNames(
-      Object.keys(point.tags).filter((key) => point.tags[key]),
-      escapeName,
-    );
+  if (altered) refuseEqualNames(Object.keys(point.tags).filter((key) => point.tags[key]));
   const seriesLength = line.length;
 
   let separator = ' ';
