@@ -3,7 +3,7 @@
  * = the entry's bytes (none = removed); and one record with key `00` per epoch, which says what the epoch's
  * input offsets were: `version uint8 = 1 | length uint32 | JSON {"group","offsets":[[topic,partition,offset]…]}
  * | meta`. Example: group "g", input t/0 at 5, meta "m":
- * `01 0000002a 7b2267726f7570223a2267222c226f666673657473223a5b5b2274222c302c355d5d7d 6d`.
+ * `01 00000023 7b2267726f7570223a2267222c226f666673657473223a5b5b2274222c302c355d5d7d 6d`.
  */
 import { FatalError } from '../../model/index.ts';
 import type { TopicPartition } from '../contract.ts';

@@ -45,12 +45,17 @@ function writeVarint(bytes: Buffer, from: number, value: number): number {
   return at;
 }
 
-/** Timestamp deltas may need more than 32 bits: split by division, which is exact below 2^53. */
+/**
+ * Timestamp deltas may need more than 32 bits, and twice their size more than a double holds exactly: the sign
+ * and six bits come first, the rest by division.
+ */
+const magnitude = (value: number): number => (value < 0 ? -value - 1 : value);
+
 function varlongBytes(value: number): number {
-  let zigzag = value < 0 ? -2 * value - 1 : 2 * value;
+  let rest = Math.floor(magnitude(value) / 64);
   let bytes = 1;
-  while (zigzag > 0x7f) {
-    zigzag = Math.floor(zigzag / 128);
+  while (rest > 0) {
+    rest = Math.floor(rest / 128);
     bytes++;
   }
   return bytes;
@@ -58,12 +63,15 @@ function varlongBytes(value: number): number {
 
 function writeVarlong(bytes: Buffer, from: number, value: number): number {
   let at = from;
-  let zigzag = value < 0 ? -2 * value - 1 : 2 * value;
-  while (zigzag > 0x7f) {
-    bytes[at++] = (zigzag % 128) | 0x80;
-    zigzag = Math.floor(zigzag / 128);
+  let rest = magnitude(value);
+  let group = (rest % 64) * 2 + (value < 0 ? 1 : 0);
+  rest = Math.floor(rest / 64);
+  while (rest > 0) {
+    bytes[at++] = group | 0x80;
+    group = rest % 128;
+    rest = Math.floor(rest / 128);
   }
-  bytes[at++] = zigzag;
+  bytes[at++] = group;
   return at;
 }
 
