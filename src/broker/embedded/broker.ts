@@ -349,8 +349,11 @@ class LogBroker implements EmbeddedBroker {
     await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
     await this.#maintained;
     await this.#writer.close();
-    this.#ownership.release();
-    await this.#storage.close();
+    try {
+      this.#ownership.release();
+    } finally {
+      await this.#storage.close();
+    }
   }
 
   #assertOpen(): void {

@@ -14,7 +14,8 @@
  *               state number u32, 01, key                           → value
  *               state number u32, 02, sha256 of a long key          → key length u32 LE, key, value
  *   trash       kind, number u32                                    → empty: what deleteNamespace has still to clear
- *   meta        name                                                → JSON
+ *   meta        name                                                → format, numbers f64 LE
+ *   claims      "claim", its version counting owners                → JSON of owner.ts, empty when nobody runs
  */
 import { createHash } from 'node:crypto';
 

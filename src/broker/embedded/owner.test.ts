@@ -3,11 +3,16 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openTemporaryBroker, temporaryDirectory } from '../../../test/support/embedded-broker.ts';
+import {
+  openTemporaryBroker,
+  recordsIn,
+  temporaryDirectory,
+} from '../../../test/support/embedded-broker.ts';
 import { FatalError } from '../../model/index.ts';
 import { silentLogger, systemClock } from '../../runtime/index.ts';
 import { openEmbeddedBroker } from './broker.ts';
 import { readOwner } from './owner.ts';
+import { Storage } from './storage.ts';
 
 const open = (directory: string) =>
   openEmbeddedBroker({ directory, clock: systemClock, logger: silentLogger });
@@ -123,4 +128,24 @@ test('a directory that can not be made is refused with DIRECTORY_UNUSABLE', asyn
     family: 'fatal',
     code: 'DIRECTORY_UNUSABLE',
   });
+});
+
+test('an engine whose directory was taken over writes nothing any more', async () => {
+  const { directory, broker, reopen } = await openTemporaryBroker();
+  await broker.createTopics([{ name: 't' }]);
+  await broker.append('t', [{ key: null, value: 'mine' }]);
+  // As another container would, which does not see this process and takes the claim for stale.
+  const other = await Storage.open(directory);
+  other.claim((present) => {
+    expect(JSON.parse(String(present))).toMatchObject({ pid: process.pid });
+    return Buffer.from('{"pid":4194999,"startedAt":"","incarnation":"gone"}');
+  });
+  await expect(broker.append('t', [{ key: null, value: 'zombie' }])).rejects.toMatchObject({
+    code: 'FENCED',
+  });
+  await expect(broker.check()).rejects.toMatchObject({ code: 'FENCED' });
+  expect((await broker.describeTopics())[0]?.partitions[0]?.nextOffset).toBe(1);
+  await other.close();
+  const again = await reopen();
+  expect(await recordsIn(again, 't')).toEqual([{ offset: 0, key: null, value: 'mine' }]);
 });

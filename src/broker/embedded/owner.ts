@@ -1,7 +1,8 @@
 /**
  * Who runs on a data directory. The claim is a record inside the log itself, taken under LMDB's own write lock,
  * which the kernel gives back when its holder is killed: two starters can't both win, and a claim whose process is
- * gone (same pid and same start time count as the same process) is taken over. `engine.json` beside it tells others.
+ * gone (same pid and same start time count as the same process) is taken over. Should that be wrong (containers that
+ * don't see each other's processes), the one taken over is fenced at its next write. `engine.json` tells others.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -23,7 +24,6 @@ interface OwnerRecord extends EngineOwner {
   readonly incarnation: string | null;
 }
 
-const OWNER_KEY = Buffer.from('owner');
 const fileOf = (directory: string) => join(directory, 'engine.json');
 
 /** Boot id and start tick of a live process; undefined when there is none; null when the system can't tell. */
@@ -83,26 +83,21 @@ export interface Ownership {
  * second time) holds it.
  */
 export function claimDirectory(directory: string, storage: Storage, nowMs: number): Ownership {
-  const { meta } = storage.tables;
   const owner: OwnerRecord = {
     pid: process.pid,
     startedAt: new Date(nowMs).toISOString(),
     incarnation: incarnationOf(process.pid) ?? null,
   };
-  storage.exclusively(() => {
-    const bytes = meta.get(OWNER_KEY);
-    const holder = bytes && (JSON.parse(bytes.toString()) as OwnerRecord);
+  storage.claim((present) => {
+    const holder = present && (JSON.parse(present.toString()) as OwnerRecord);
     if (holder && isAlive(holder)) throw inUse(directory, holder);
-    void meta.put(OWNER_KEY, Buffer.from(JSON.stringify(owner)));
+    return Buffer.from(JSON.stringify(owner));
   });
   writeOwner(directory, owner);
   return {
     announcePort: (port) => writeOwner(directory, { ...owner, port }),
     release: () => {
-      rmSync(fileOf(directory), { force: true });
-      storage.exclusively(() => {
-        void meta.remove(OWNER_KEY);
-      });
+      if (storage.unclaim()) rmSync(fileOf(directory), { force: true });
     },
   };
 }

@@ -7,7 +7,13 @@ import { statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { FatalError, messageOf, RetriableError, type TidemarkError } from '../../model/index.ts';
+import {
+  FatalError,
+  FencedError,
+  messageOf,
+  RetriableError,
+  type TidemarkError,
+} from '../../model/index.ts';
 
 export type Table = Database<Buffer, Buffer>;
 
@@ -29,6 +35,8 @@ const tableNames = [
   'trash',
 ] as const;
 
+const CLAIM = Buffer.from('claim');
+
 export type Tables = { readonly [name in (typeof tableNames)[number]]: Table };
 
 /** One put, or a removal when the value is null. */
@@ -42,11 +50,20 @@ export class Storage {
   readonly tables: Tables;
   readonly path: string;
   readonly #root: RootDatabase<Buffer, Buffer>;
+  /** One entry, whose version counts up with every change of owner. */
+  readonly #claims: Table;
+  #claim: number | undefined;
 
-  private constructor(path: string, root: RootDatabase<Buffer, Buffer>, tables: Tables) {
+  private constructor(
+    path: string,
+    root: RootDatabase<Buffer, Buffer>,
+    tables: Tables,
+    claims: Table,
+  ) {
     this.path = path;
     this.#root = root;
     this.tables = tables;
+    this.#claims = claims;
   }
 
   /** Opens or makes `<directory>/log`. Rejects with FatalError DIRECTORY_UNUSABLE when that can't be. */
@@ -67,7 +84,8 @@ export class Storage {
       const tables = Object.fromEntries(
         tableNames.map((name) => [name, root.openDB<Buffer, Buffer>({ name, ...binary })]),
       ) as unknown as Tables;
-      return new Storage(path, root, tables);
+      const claims = root.openDB<Buffer, Buffer>({ name: 'claims', ...binary, useVersions: true });
+      return new Storage(path, root, tables, claims);
     } catch (error) {
       throw new FatalError(
         `The log in ${path} can't be opened: ${messageOf(error)}. Give a directory that this user may write, on a local disk.`,
@@ -81,18 +99,55 @@ export class Storage {
     return this.#root.transactionSync(action);
   }
 
-  /** All or none, on disk when it resolves. Rejects with RetriableError LOG_FULL or LOG_WRITE_FAILED. */
+  /**
+   * Replaces the directory's claim by what `decide` makes of the present one (it throws to leave it). From then on
+   * writes happen only while this claim stands: LMDB checks its version inside each transaction.
+   */
+  claim(decide: (present: Buffer | undefined) => Buffer): void {
+    this.exclusively(() => {
+      const present = this.#claims.getEntry(CLAIM);
+      const version = (present?.version ?? 0) + 1;
+      const value = decide(present?.value.length ? present.value : undefined);
+      this.#claims.putSync(CLAIM, value, version);
+      this.#claim = version;
+    });
+  }
+
+  /** Gives the claim up, unless somebody else has it by now. */
+  unclaim(): void {
+    this.exclusively(() => {
+      if (this.#claim === undefined || this.#claims.getEntry(CLAIM)?.version !== this.#claim)
+        return;
+      // Not removed: a version is never given twice.
+      this.#claims.putSync(CLAIM, Buffer.alloc(0), this.#claim + 1);
+    });
+  }
+
+  /**
+   * All or none, on disk when it resolves. Rejects with RetriableError LOG_FULL or LOG_WRITE_FAILED, or with
+   * FencedError when another process claimed the directory.
+   */
   async write(writes: readonly Write[]): Promise<void> {
+    const putAll = () => {
+      for (const { table, key, value } of writes) {
+        if (value === null) void table.remove(key);
+        else void table.put(key, value);
+      }
+    };
+    let owned: boolean;
     try {
-      await this.#root.batch(() => {
-        for (const { table, key, value } of writes) {
-          if (value === null) void table.remove(key);
-          else void table.put(key, value);
-        }
-      });
+      owned =
+        this.#claim === undefined
+          ? await this.#root.batch(putAll)
+          : await this.#claims.ifVersion(CLAIM, this.#claim, putAll);
     } catch (error) {
       throw this.#translate(await causeOf(error));
     }
+    if (!owned)
+      throw new FencedError(
+        `Another process took over ${this.path}, so this one no longer writes there: stop it, and find out why two were started.`,
+        { context: { path: this.path } },
+      );
   }
 
   /** Bytes of pages in use, without what LMDB keeps free for reuse. O(1). */
