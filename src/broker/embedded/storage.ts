@@ -113,13 +113,14 @@ export class Storage {
     });
   }
 
-  /** Gives the claim up, unless somebody else has it by now. */
-  unclaim(): void {
-    this.exclusively(() => {
-      if (this.#claim === undefined || this.#claims.getEntry(CLAIM)?.version !== this.#claim)
-        return;
+  /** Gives the claim up; false when somebody else has it by now. */
+  unclaim(): boolean {
+    return this.exclusively(() => {
+      const claim = this.#claim;
+      if (claim === undefined || this.#claims.getEntry(CLAIM)?.version !== claim) return false;
       // Not removed: a version is never given twice.
-      this.#claims.putSync(CLAIM, Buffer.alloc(0), this.#claim + 1);
+      this.#claims.putSync(CLAIM, Buffer.alloc(0), claim + 1);
+      return true;
     });
   }
 
