@@ -74,6 +74,11 @@ export const catalogue = {
     title: 'Body too large',
     cure: 'Send fewer records at once, or raise http.bodyBytesMax.',
   },
+  RECORD_TOO_LARGE: {
+    status: 413,
+    title: 'One record is too large for the log',
+    cure: 'Split the record, or store the bulk elsewhere and publish where it is.',
+  },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     title: 'Body of another kind expected',
@@ -201,6 +206,7 @@ export function refusalOf(error: unknown): Refusal {
         headers: retryAfter(error.retryAfterMs ?? RETRY_AFTER_MS),
       });
     }
+    if (error.family === 'poison') return new Refusal('RECORDS_INVALID', error.message);
     return new Refusal('INTERNAL', 'the engine failed; its log says how');
   }
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };

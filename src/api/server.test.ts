@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeEngine, fakeEngine } from '../../test/support/fake-engine.ts';
+import { PoisonError } from '../model/index.ts';
 import { ManualClock, Secret } from '../runtime/index.ts';
 import { catalogue } from './errors.ts';
 import { createServer, type ServerOptions } from './server.ts';
@@ -211,6 +212,7 @@ describe('pages', () => {
     expect(await values('latest')).toEqual([]);
     expect(await values('1')).toEqual([20, 30]);
     expect(await values('1970-01-01T00:00:00.015Z')).toEqual([20, 30]);
+    expect(await values('0000000000015')).toEqual([20, 30]);
     engine.broker.trim('plain', 0, 2);
     expect(await values('0')).toEqual([30]);
   });
@@ -494,6 +496,18 @@ describe('the service', () => {
     for (const code of Object.keys(catalogue)) expect(html).toContain(`id="${code}"`);
     expect(html).not.toMatch(/<script|src=|https?:\/\//);
     expect((await get('/')).body).toContain('href="/docs"');
+  });
+
+  test('a record too large for the log is 413, one it can never store 422', async () => {
+    const { append } = engine.broker;
+    for (const code of ['RECORD_TOO_LARGE', 'RECORDS_INVALID'] as const) {
+      const thrown = code === 'RECORDS_INVALID' ? 'SOMETHING_ELSE' : code;
+      Object.assign(engine.broker, {
+        append: () => Promise.reject(new PoisonError('no', { code: thrown })),
+      });
+      await expectProblem(post('/v1/topics/plain/records', 'x', NDJSON), code);
+    }
+    Object.assign(engine.broker, { append });
   });
 
   test('an unreachable broker is 503 with Retry-After, a bug 500 without its details', async () => {

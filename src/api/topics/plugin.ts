@@ -23,7 +23,7 @@ const RecordsQuery = query({
   from: Type.Optional(
     Type.String({
       description:
-        'beginning, latest, an offset, or a time in ISO 8601. Default: beginning for a page, latest for a feed.',
+        'beginning, latest, an offset, or a time (ISO 8601, or ms: numbers of 13 digits and more). Default: beginning for a page, latest for a feed.',
     }),
   ),
   limit: Type.Integer({ minimum: 1, maximum: PAGE_LIMIT_MAX, default: 100 }),

@@ -46,10 +46,11 @@ export async function startOffset(
 ): Promise<number> {
   if (from === 'beginning') return partition.firstOffset;
   if (from === 'latest') return partition.nextOffset;
-  if (/^\d{1,15}$/.test(from)) return Number(from);
+  if (/^\d{1,12}$/.test(from)) return Number(from);
+  // No log is as long as a time in ms is large, so longer numbers are times (as in `tidemark replay`).
   const time = /^\d/.test(from) ? parseTime(from) : undefined;
   if (time === undefined) {
-    const message = `from: expected beginning, latest, an offset or a time in ISO 8601, got ${JSON.stringify(from)}`;
+    const message = `from: expected beginning, latest, an offset or a time (ms or ISO 8601), got ${JSON.stringify(from)}`;
     throw new Refusal('FIELD_INVALID', message, { errors: [{ field: 'from', message }] });
   }
   return broker.offsetAt({ topic, partition: partition.partition }, time);

@@ -1,0 +1,61 @@
+/** What a command sees of the outside: streams, environment, clock and stop signals; tests give their own. */
+import type { Readable, Writable } from 'node:stream';
+import { type Clock, systemClock } from '../runtime/index.ts';
+
+export interface Terminal {
+  readonly stdin: Readable;
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Aborts at the first SIGINT or SIGTERM, and when nobody reads stdout any more. */
+  readonly stopped: AbortSignal;
+}
+
+/** The process's own. The second signal ends the process at once with code 1. */
+export function processTerminal(): Terminal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1);
+      stop.abort(signal);
+    });
+  }
+  // `tidemark subscribe | head`: the reader has what it wanted.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    stop.abort('EPIPE');
+  });
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+    clock: systemClock,
+    stopped: stop.signal,
+  };
+}
+
+/** Writes and waits until the stream takes more, so that memory stays bounded. */
+export function write(stream: Writable, text: string | Buffer): Promise<void> {
+  if (stream.destroyed || stream.writableEnded || stream.write(text)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of ['drain', 'close', 'error']) stream.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'error']) stream.once(event, done);
+  });
+}
+
+/** Resolves when the signal aborts. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+}
+
+/** Colours and bars are for people at a terminal who did not say no. */
+export const isLively = (terminal: Terminal, stream: 'stdout' | 'stderr'): boolean =>
+  terminal[stream].isTTY === true && !terminal.environment.NO_COLOR;
