@@ -3,8 +3,9 @@
  * ASCII (without quote and backslash, so that JSON writes them as they are) stand in an arena beside their hash;
  * all others only in a map. Texts are numbered in order of first sight and never forgotten.
  *
- * The arena holds a text of 8 bytes or more as 8-byte words, the last one overlapping so that it ends with the
- * text; words compare as float64, which for such bytes is the same as comparing bits: they are never NaN or zero.
+ * The arena holds a text as 8-byte words, the last one overlapping so that it ends with the text; they compare as
+ * float64, which for such bytes is the same as comparing bits: they are never NaN or zero. A text below 8 bytes is
+ * held as two overlapping 4-byte words, below 4 as single bytes.
  */
 import type { Dictionary } from './batch.ts';
 
@@ -22,18 +23,18 @@ export interface ByteView {
 
 export class ByteDictionary implements Dictionary {
   readonly #texts: string[] = [];
-  /** Length of each text in bytes; -1 when it isn't in the arena. */
-  #lengths = new Int32Array(FIRST_SLOTS);
-  /** Where each text's words begin. */
-  #starts = new Int32Array(FIRST_SLOTS);
+  /** By code, in pairs: the text's length in bytes (-1 when it isn't in the arena), where its words begin. */
+  #entries = new Int32Array(2 * FIRST_SLOTS);
   #words = new Float64Array(4 * FIRST_SLOTS);
   #wordCount = 0;
   /** Codes by the hash of the whole text, linear probing; -1 is free. */
   #slots = new Int32Array(4 * FIRST_SLOTS).fill(-1);
-  /** The code last found for a hash of the first 8 bytes, whatever the text's length: a guess, to be verified. */
+  /** The code last found for a hash of both ends of a text: a guess, to be verified. */
   #guesses = new Int32Array(4 * FIRST_SLOTS).fill(-1);
   readonly #others = new Map<string, number>();
   #byteLength = 0;
+  /** Length of the text matched last. */
+  #lastLength = 0;
 
   get size(): number {
     return this.#texts.length;
@@ -60,11 +61,11 @@ export class ByteDictionary implements Dictionary {
     if (known >= 0) return known;
     const code = this.#texts.length;
     this.#texts.push(text);
-    if (code === this.#lengths.length) this.#growEntries();
+    if (2 * code === this.#entries.length) this.#growEntries();
     if (isPlain(text)) {
       this.#store(code, Buffer.from(text, 'latin1'));
     } else {
-      this.#lengths[code] = -1;
+      this.#entries[2 * code] = -1;
       this.#others.set(text, code);
       this.#byteLength += 2 * text.length;
     }
@@ -74,19 +75,20 @@ export class ByteDictionary implements Dictionary {
 
   /** How many bytes a text found by `match` has. */
   lengthOf(code: number): number {
-    return this.#lengths[code] as number;
+    return this.#entries[2 * code] as number;
   }
 
   /** The number of the text that stands at `at`, followed by a quote before `end`; -1 when none is known. */
   match(source: ByteView, at: number, end: number): number {
-    if (at + 8 <= end) {
-      const code = this.#guesses[this.#guessSlot(source.view, at)] as number;
-      if (code >= 0) {
-        const length = this.#lengths[code] as number;
-        const close = at + length;
-        if (close < end && source.bytes[close] === QUOTE && this.#equals(code, source, at)) {
-          return code;
-        }
+    // A text as long as the one before: the processor runs ahead on that guess instead of waiting for a lookup.
+    const length = this.#lastLength;
+    if (length >= 8 && at + length < end && source.bytes[at + length] === QUOTE) {
+      const { view } = source;
+      const code = this.#guesses[
+        guessHash(view, at, length) & (this.#guesses.length - 1)
+      ] as number;
+      if (code >= 0 && this.#entries[2 * code] === length && this.#equals(code, view, at)) {
+        return code;
       }
     }
     return this.#matchWhole(source, at, end);
@@ -95,16 +97,15 @@ export class ByteDictionary implements Dictionary {
   #matchWhole(source: ByteView, at: number, end: number): number {
     const close = plainEnd(source.bytes, at, end);
     if (close < 0) return -1;
-    const code = this.#find(source, at, close - at);
-    if (code >= 0 && at + 8 <= end) this.#guesses[this.#guessSlot(source.view, at)] = code;
+    const length = close - at;
+    const code = this.#find(source, at, length);
+    if (code >= 0) {
+      this.#lastLength = length;
+      if (length >= 8) {
+        this.#guesses[guessHash(source.view, at, length) & (this.#guesses.length - 1)] = code;
+      }
+    }
     return code;
-  }
-
-  #guessSlot(view: DataView, at: number): number {
-    const mixed =
-      Math.imul(view.getInt32(at, true), 0x9e3779b1) ^
-      Math.imul(view.getInt32(at + 4, true), 0x85ebca6b);
-    return (mixed ^ (mixed >>> 15)) & (this.#guesses.length - 1);
   }
 
   #find(source: ByteView, at: number, length: number): number {
@@ -113,46 +114,51 @@ export class ByteDictionary implements Dictionary {
     for (;;) {
       const code = this.#slots[slot] as number;
       if (code < 0) return -1;
-      if (this.#lengths[code] === length && this.#equals(code, source, at)) return code;
+      if (this.#entries[2 * code] === length && this.#equals(code, source.view, at)) return code;
       slot = (slot + 1) & mask;
     }
   }
 
-  /** Whether the text `code` stands at `at`; its length must fit before the source's end. */
-  #equals(code: number, { bytes, view }: ByteView, at: number): boolean {
-    const length = this.#lengths[code] as number;
+  /** Whether the text `code` stands at `at`; its length must fit before the view's end. */
+  #equals(code: number, view: DataView, at: number): boolean {
+    const length = this.#entries[2 * code] as number;
     const words = this.#words;
-    let word = this.#starts[code] as number;
-    if (length < 8) {
-      for (let i = 0; i < length; i++) if (words[word++] !== bytes[at + i]) return false;
-      return true;
-    }
+    let word = this.#entries[2 * code + 1] as number;
     const last = at + length - 8;
+    if (last < at) return this.#equalsShort(word, view, at, length);
     for (let i = at; i < last; i += 8) {
       if (view.getFloat64(i, true) !== words[word++]) return false;
     }
     return view.getFloat64(last, true) === words[word];
   }
 
+  /** Below 8 bytes: two overlapping 4-byte words, or single bytes below 4. */
+  #equalsShort(word: number, view: DataView, at: number, length: number): boolean {
+    const words = this.#words;
+    if (length >= 4) {
+      return (
+        view.getInt32(at, true) === words[word] &&
+        view.getInt32(at + length - 4, true) === words[word + 1]
+      );
+    }
+    for (let i = 0; i < length; i++) if (view.getUint8(at + i) !== words[word + i]) return false;
+    return true;
+  }
+
   #store(code: number, bytes: Buffer): void {
     const source = viewOf(bytes);
     const { length } = bytes;
-    const count = length < 8 ? length : Math.ceil(length / 8);
-    if (this.#wordCount + count > this.#words.length) {
-      const larger = new Float64Array(2 * (this.#wordCount + count));
+    const words = wordsOf(source, length);
+    if (this.#wordCount + words.length > this.#words.length) {
+      const larger = new Float64Array(2 * (this.#wordCount + words.length));
       larger.set(this.#words);
       this.#words = larger;
     }
-    this.#lengths[code] = length;
-    this.#starts[code] = this.#wordCount;
-    for (let i = 0; i < count; i++) {
-      this.#words[this.#wordCount + i] =
-        length < 8
-          ? (bytes[i] as number)
-          : source.view.getFloat64(Math.min(8 * i, length - 8), true);
-    }
-    this.#wordCount += count;
-    this.#byteLength += 8 * count;
+    this.#words.set(words, this.#wordCount);
+    this.#entries[2 * code] = length;
+    this.#entries[2 * code + 1] = this.#wordCount;
+    this.#wordCount += words.length;
+    this.#byteLength += 8 * words.length;
     this.#place(code, source, length);
   }
 
@@ -164,17 +170,14 @@ export class ByteDictionary implements Dictionary {
   }
 
   #growEntries(): void {
-    const size = 2 * this.#lengths.length;
-    const lengths = new Int32Array(size);
-    lengths.set(this.#lengths);
-    const starts = new Int32Array(size);
-    starts.set(this.#starts);
-    this.#lengths = lengths;
-    this.#starts = starts;
-    this.#slots = new Int32Array(4 * size).fill(-1);
-    this.#guesses = new Int32Array(4 * size).fill(-1);
+    const size = 2 * this.#entries.length;
+    const entries = new Int32Array(size);
+    entries.set(this.#entries);
+    this.#entries = entries;
+    this.#slots = new Int32Array(2 * size).fill(-1);
+    this.#guesses = new Int32Array(2 * size).fill(-1);
     for (let code = 0; code < this.#texts.length - 1; code++) {
-      if ((lengths[code] as number) < 0) continue;
+      if ((entries[2 * code] as number) < 0) continue;
       const bytes = Buffer.from(this.#texts[code] as string, 'latin1');
       this.#place(code, viewOf(bytes), bytes.length);
     }
@@ -193,6 +196,24 @@ export function plainEnd(bytes: Uint8Array, at: number, end: number): number {
     if (byte < 0x20 || byte > 0x7e || byte === BACKSLASH) return -1;
   }
   return -1;
+}
+
+/** Of both ends of a text of 8 bytes or more; cheap, since what it finds is verified. */
+function guessHash(view: DataView, at: number, length: number): number {
+  const last = at + length - 8;
+  const mixed =
+    Math.imul(view.getInt32(at, true) ^ view.getInt32(last + 4, true), 0x9e3779b1) ^
+    Math.imul(view.getInt32(at + 4, true) ^ view.getInt32(last, true), 0x85ebca6b);
+  return mixed ^ (mixed >>> 15);
+}
+
+/** What a text's bytes are compared with: see the head of this file. */
+function wordsOf({ bytes, view }: ByteView, length: number): number[] {
+  if (length < 4) return [...bytes.subarray(0, length)];
+  if (length < 8) return [view.getInt32(0, true), view.getInt32(length - 4, true)];
+  return Array.from({ length: Math.ceil(length / 8) }, (_, i) =>
+    view.getFloat64(Math.min(8 * i, length - 8), true),
+  );
 }
 
 const isPlain = (text: string): boolean => /^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/.test(text);

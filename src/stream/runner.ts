@@ -17,7 +17,7 @@ export interface RunnerOptions {
   readonly logger: Logger;
   readonly sinks?: ReadonlyMap<string, SinkPort>;
   readonly policy?: Partial<EpochPolicy>;
-  /** Instead of the topology's own groups, e.g. for a replay's namespace. */
+  /** Consumer group instead of the topology's own; later stages add theirs behind it. */
   readonly groupPrefix?: string;
 }
 
@@ -135,8 +135,8 @@ class StageRunner {
     this.#policy = policy;
     this.#stage = stage;
     const { topology, groupPrefix } = options;
-    this.#group =
-      groupPrefix === undefined ? topology.group(stage) : `${groupPrefix}.stage-${stage}`;
+    const own = groupPrefix ?? topology.group(0);
+    this.#group = stage === 0 ? own : `${own}.stage-${stage}`;
     this.#topics = [
       ...new Set(topology.sources.filter((s) => s.stage === stage).map((s) => s.topic)),
     ];

@@ -126,7 +126,7 @@ export class Task {
     await this.#ledger?.close().catch(() => {});
     const ledger = await broker.openLedger({
       id: `${group}-${partition}`,
-      changelog: `${group}.changelog`,
+      changelog: changelogOf(group),
       partition,
       changelogPartitions: partitions,
       group,
@@ -479,6 +479,10 @@ export class Task {
     };
   }
 }
+
+/** Internal topics begin with `tidemark.`, whatever the group is called (contract). */
+export const changelogOf = (group: string): string =>
+  `${group.startsWith('tidemark.') ? group : `tidemark.${group}`}.changelog`;
 
 function rejectedRecord(outs: readonly PointsOut[], index: number, message: string): OutputRecord {
   let rest = index;

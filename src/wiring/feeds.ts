@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { historyFeed, influxFeeds, kairosFeeds } from '../../topologies/index.ts';
 import { embeddedWideRows, RollupStore } from '../databases/embedded/index.ts';
 import { InfluxSink, influxConfig } from '../databases/influx/index.ts';
-import { cassandraWideRows, KairosStore, kairosSink, type WideRows } from '../databases/kairos/index.ts';
+import {
+  cassandraWideRows,
+  KairosStore,
+  kairosSink,
+  type WideRows,
+} from '../databases/kairos/index.ts';
 import { type Delivery, deliver, type Sink } from '../delivery/index.ts';
 import { type DataPoint, FatalError, type Point, type Rollup } from '../model/index.ts';
 import type { Clock, Logger, Settings } from '../runtime/index.ts';
@@ -66,11 +71,7 @@ export async function openDatabases(
     }
   }
   for (const feed of kairosFeeds) {
-    bind<DataPoint>(
-      feed,
-      kairosSink(store, { name: feed.name }),
-      feed.name !== 'kairos.votes',
-    );
+    bind<DataPoint>(feed, kairosSink(store, { name: feed.name }), feed.name !== 'kairos.votes');
   }
   return {
     feeds: bound,

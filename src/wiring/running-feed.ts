@@ -1,7 +1,7 @@
 /** A feed while it runs: its runner, what it gave up, and how to make it give up what waits. */
 import type { Broker } from '../broker/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
-import { type EpochPolicy, TopologyRunner } from '../stream/index.ts';
+import { changelogOf, type EpochPolicy, TopologyRunner } from '../stream/index.ts';
 import type { BoundFeed } from './feeds.ts';
 
 export interface RunningFeedParts {
@@ -66,7 +66,7 @@ export class RunningFeed {
     const group = this.bound.feed.group(0);
     const ledger = await this.#parts.broker.openLedger({
       id: `${group}-${partition}`,
-      changelog: `${group}.changelog`,
+      changelog: changelogOf(group),
       partition,
       changelogPartitions: partitions,
       group,

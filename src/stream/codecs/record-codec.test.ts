@@ -184,7 +184,17 @@ describe('what a record means', () => {
       fc
         .tuple(fc.constantFrom('', '-'), fc.nat(), fc.stringMatching(/^\d{1,12}$/))
         .map(([sign, whole, decimals]) => `${sign}${whole}.${decimals}`),
-      fc.constantFrom('0', '-0', '0.0', '123456789012345', '1234567890123456', '1e5', '9E-3'),
+      fc.constantFrom(
+        '0',
+        '-0',
+        '0.0',
+        '123456789012345',
+        '1234567890123456',
+        '12345678901234567891',
+        '0.12345678901234567891',
+        '1e5',
+        '9E-3',
+      ),
     );
     fc.assert(
       fc.property(fc.array(literals, { minLength: 1 }), (numbers) => {

@@ -1,0 +1,93 @@
+/**
+ * Tidemark as an entrant of the race (../shared/peers.md): the vote topology from BENCH_TOPIC to BENCH_OUT, exactly
+ * once, in group BENCH_GROUP on KAFKA_BROKERS, with BENCH_THREADS processes, until SIGTERM. BENCH_OUT gets the
+ * five-minute rollups of validators in the contract's JSON; those of networks, hours and days, which no other
+ * entrant computes, go to `BENCH_OUT.network.5m`, `BENCH_OUT.validator.1h` and so on.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { openKafkaBroker } from '../src/broker/index.ts';
+import { createLogger, systemClock } from '../src/runtime/index.ts';
+import { TopologyRunner } from '../src/stream/index.ts';
+import { voteLatencyBetween } from '../topologies/index.ts';
+
+const need = (name: string): string => {
+  const value = process.env[name];
+  if (value === undefined || value === '') {
+    process.stderr.write(`entrant: set ${name}\n`);
+    process.exit(2);
+  }
+  return value;
+};
+
+const threads = Number(process.env.BENCH_THREADS ?? 1);
+const isWorker = process.env.BENCH_WORKER !== undefined;
+
+if (threads > 1 && !isWorker) {
+  const workers: ChildProcess[] = Array.from({ length: threads }, (_, i) =>
+    fork(import.meta.filename, { env: { ...process.env, BENCH_WORKER: String(i) } }),
+  );
+  const stop = () => {
+    for (const worker of workers) worker.kill('SIGTERM');
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  const codes = await Promise.all(
+    workers.map(
+      (worker) =>
+        new Promise<number>((resolve) => worker.once('exit', (code) => resolve(code ?? 1))),
+    ),
+  );
+  process.exit(Math.max(...codes));
+}
+
+const out = need('BENCH_OUT');
+const votes = need('BENCH_TOPIC');
+const logger = createLogger({ level: process.env.LOG_LEVEL ?? 'warn' });
+const broker = await openKafkaBroker({
+  brokers: need('KAFKA_BROKERS').split(','),
+  clock: systemClock,
+  logger,
+});
+const runner = new TopologyRunner({
+  topology: voteLatencyBetween(
+    {
+      votes,
+      late: `${votes}.late`,
+      rollups: (step, scope) =>
+        step === '5m' && scope === 'validator' ? out : `${out}.${scope}.${step}`,
+    },
+    `vote-latency-${out.toLowerCase().replaceAll(/[^a-z0-9.-]/g, '-')}`.slice(0, 100),
+  ),
+  broker,
+  clock: systemClock,
+  logger,
+  groupPrefix: need('BENCH_GROUP'),
+  policy: { intervalMs: Number(process.env.BENCH_EPOCH_MS ?? 2_000) },
+});
+await runner.start();
+
+let stopping = false;
+const stop = async () => {
+  if (stopping) return;
+  stopping = true;
+  await runner.stop();
+  await broker.close();
+  process.exit(0);
+};
+process.once('SIGTERM', () => void stop());
+process.once('SIGINT', () => void stop());
+process.once('disconnect', () => void stop());
+
+if (process.env.BENCH_PROGRESS !== undefined) {
+  const report = () => {
+    const records = runner.tasks
+      .filter((t) => t.stage === 0)
+      .flatMap((t) => t.offsets())
+      .reduce((sum, o) => sum + o.nextOffset, 0);
+    const { rss } = process.memoryUsage();
+    process.stdout.write(
+      `${JSON.stringify({ records, rssMiB: Math.round(rss / 1048576), cpuMs: Math.round(process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000) })}\n`,
+    );
+  };
+  setInterval(report, 100);
+}
