@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FatalError, RetriableError } from '../model/index.ts';
 import { ManualClock, registry } from '../runtime/index.ts';
@@ -464,6 +465,75 @@ describe('stop', () => {
     expect(sink.calls.at(-1)).toBe('close@1');
   });
 });
+
+test('whatever the sink does, a resolved write is stored but for its rejections, and nothing is held', async () => {
+  const trouble = fc.constantFrom('ok', 'away', 'busy', 'wait', 'denied', 'bug', 'hang', 'slow');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(trouble, { minLength: 1, maxLength: 40 }),
+      fc.array(fc.record({ count: fc.nat(35), afterMs: fc.nat(3_000) }), { maxLength: 12 }),
+      fc.record({
+        writersMax: fc.integer({ min: 1, max: 4 }),
+        breakerFailuresMax: fc.integer({ min: 1, max: 6 }),
+        healthIntervalMs: fc.constantFrom(0, 700, 60_000),
+        flushIntervalMs: fc.constantFrom(0, 100),
+        attemptTimeoutMs: fc.constant(500),
+      }),
+      fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+      async (script, writes, policy, randoms) => {
+        const { clock, sink, delivery } = setUp(policy, () => randoms.next().value);
+        let step = 0;
+        const act = async () => {
+          const now = script[step++] ?? 'ok';
+          if (now === 'away') throw away();
+          if (now === 'busy') throw busy();
+          if (now === 'wait') throw busy(9_000);
+          if (now === 'denied') throw new FatalError('no', { code: 'DENIED' });
+          if (now === 'bug') throw new TypeError('oops');
+          if (now === 'hang') await new Promise(() => {});
+          if (now === 'slow') await clock.sleep(300);
+        };
+        sink.connectAnswer = act;
+        sink.checkAnswer = act;
+        sink.answer = async (points) => {
+          await act();
+          return points.flatMap((point, index) => (point % 7 ? [] : [{ index, message: 'no' }]));
+        };
+        let next = 0;
+        const seen = [];
+        for (const { count, afterMs } of writes) {
+          const points = range(count, next);
+          next += count;
+          seen.push({ points, outcome: watch(delivery.write(points)) });
+          await pass(clock, afterMs);
+        }
+        // At most 40 troubles, each followed by no more than 300 s and one health interval.
+        for (let at = 0; at < 50 && delivery.state().heldPoints > 0; at++) {
+          await pass(clock, 300_000);
+        }
+        for (const { points, outcome } of seen) {
+          expect(outcome.value).toEqual({
+            rejections: points.flatMap((point, index) =>
+              point % 7 ? [] : [{ index, message: 'no' }],
+            ),
+          });
+        }
+        const wanted = range(next).filter((point) => point % 7);
+        expect([...new Set(sink.stored)].sort((a, b) => a - b)).toEqual(wanted);
+        expect(delivery.state()).toMatchObject({
+          heldPoints: 0,
+          inFlight: 0,
+          written: wanted.length,
+          rejected: next - wanted.length,
+        });
+        // A batch cut by the timeout may still land besides its retry, as with a real database.
+        if (policy.writersMax === 1) expect([...new Set(sink.stored)]).toEqual(wanted);
+        await delivery.stop(0);
+      },
+    ),
+    { numRuns: 150 },
+  );
+}, 60_000);
 
 test('points, rejections, retries and the breaker show in the metrics under the sink', async () => {
   const clock = new ManualClock();

@@ -54,7 +54,7 @@ export const deliveryPolicySchema = Type.Object(
       'writersMax',
       1,
       1_000,
-      'Batches on their way or waiting for a retry, at most. 1 keeps the order of the points.',
+      'Batches on their way or waiting for a retry, at most. 1 keeps the order of the points, but that a database may still carry out a write after its timeout.',
     ),
     heldPointsMax: whole(
       'heldPointsMax',
