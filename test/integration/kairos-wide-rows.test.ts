@@ -5,8 +5,11 @@ import { afterAll, describe, expect, test } from 'vitest';
 import {
   type CassandraConfig,
   cassandraWideRows,
+  encodeRowKey,
   ensureSpec,
+  KairosStore,
   setupKairos,
+  tagListOf,
 } from '../../src/databases/kairos/index.ts';
 import { collect, wideRowsSuite } from '../../src/databases/kairos/wide-rows.suite.ts';
 import { Secret } from '../../src/runtime/index.ts';
@@ -148,6 +151,41 @@ describe.skipIf(!here)('Cassandra', () => {
     await rows.close();
   });
 
+  test('names and tags up to their limits are stored, and longer ones rejected alone', async () => {
+    const config = freshConfig('limits');
+    await setupKairos(config);
+    const store = new KairosStore({ rows: cassandraWideRows({ config }) });
+    await store.connect();
+    const large = 'x'.repeat(32_600);
+    const point = (metric: string, tags: Record<string, string>) => ({
+      metric,
+      tags,
+      timestampMs: 5,
+      value: 1n,
+    });
+    const many = Object.fromEntries(Array.from({ length: 2_500 }, (_, n) => [`t${n}`, ':=:=']));
+    const points = [
+      point('x'.repeat(32_767), {}),
+      point('x'.repeat(32_768), {}),
+      point('large tags', { a: large, b: large }),
+      point('larger tags', { a: large, b: large, c: 'x'.repeat(1_000) }),
+      point('many tags', many),
+      point('small', {}),
+    ];
+    const rejections = await store.write(points);
+    expect(rejections.map(({ index }) => index)).toEqual([1, 3]);
+    for (const index of [0, 2, 4, 5]) {
+      const { metric } = points[index]!;
+      const found = await collect(store.readSeries({ metric, fromMs: 0, toMs: 9 }));
+      expect(found).toEqual([points[index]]);
+    }
+    // What the check lets through by mistake must not come back for ever as an outage.
+    const row = { metric: 'x'.repeat(40_000), rowTimeMs: 0, type: 'kairos_long', tags: [] };
+    const refused = await store.rows.writeRowKeys([{ row, indexedTags: [], ttlSeconds: 0 }]);
+    expect(refused).toHaveLength(1);
+    await store.close();
+  });
+
   test('legacy row keys are found by slice, and deleted one by one or all', async () => {
     const config = freshConfig('legacy');
     await setupKairos(config);
@@ -169,6 +207,71 @@ describe.skipIf(!here)('Cassandra', () => {
     await rows.deleteLegacyRowKeys('m');
     expect(await list('a', 'z')).toEqual([]);
     await rows.close();
+  });
+
+  test('a keyspace of before 0.9.4 is read, written and cleared in its own encoding', async () => {
+    const config = freshConfig('legacy_points');
+    await setupKairos(config);
+    const table = (name: string) => `"${config.keyspace}".${name}`;
+    await cql(`TRUNCATE ${table('spec')}`);
+    const row = {
+      metric: 'temp',
+      rowTimeMs: 0,
+      type: 'kairos_legacy',
+      tags: tagListOf({ h: 'a' }),
+    };
+    const key = encodeRowKey(row);
+    await cql(
+      `INSERT INTO ${table('string_index')} (key, column1, value) VALUES (?, ?, 0x00) USING TIMESTAMP 1500000000000`,
+      [Buffer.from('metric_names'), 'temp'],
+    );
+    await cql(
+      `INSERT INTO ${table('row_key_index')} (key, column1, value) VALUES (?, ?, 0x00) USING TIMESTAMP 1500000000000`,
+      [Buffer.from('temp'), key],
+    );
+    for (const [column, value] of [
+      ['00000014', '0096'],
+      ['00000017', '014048f5c3'],
+      ['00000019', '0240091eb851eb851f'],
+      ['0000001a', ''],
+      ['0000001c', 'ffffffffffffffff'],
+    ] as const) {
+      await cql(
+        `INSERT INTO ${table('data_points')} (key, column1, value) VALUES (?, ?, ?) USING TIMESTAMP 1500000000000`,
+        [key, Buffer.from(column, 'hex'), Buffer.from(value, 'hex')],
+      );
+    }
+    const store = new KairosStore({ rows: cassandraWideRows({ config }) });
+    await store.connect();
+    expect(store.spec.unit).toBe('LEGACY');
+    expect(
+      await store.write([{ metric: 'temp', tags: { h: 'a' }, timestampMs: 13, value: 7n }]),
+    ).toEqual([]);
+    const read = async () =>
+      (await collect(store.readSeries({ metric: 'temp', fromMs: -Infinity, toMs: Infinity }))).map(
+        ({ timestampMs, value }) => [timestampMs, value],
+      );
+    const points = await read();
+    expect(points).toHaveLength(6);
+    expect(points).toEqual(
+      expect.arrayContaining([
+        [10, 150n],
+        [11, Math.fround(3.14)],
+        [12, 3.14],
+        [13, 0n],
+        [13, 7n],
+        [14, -1n],
+      ]),
+    );
+    const written = encodeRowKey({ ...row, type: 'kairos_long' });
+    expect(await collect(store.rows.readCells({ key: written }))).toEqual([
+      { column: Buffer.from('0000001a', 'hex'), value: Buffer.from('0e', 'hex') },
+    ]);
+    await store.deleteMetric('temp');
+    expect(await read()).toEqual([]);
+    expect(await cql(`SELECT key FROM ${table('row_key_index')}`)).toEqual([]);
+    expect(await collect(store.rows.metricNames())).toEqual([]);
+    await store.close();
   });
 
   describe('errors say what to do', () => {

@@ -398,6 +398,7 @@ class CassandraWideRows implements WideRows {
     try {
       await this.#inFlight.forEach(units, send, signal);
     } catch (error) {
+      signal?.throwIfAborted();
       throw cassandraError(error, 'writing to Cassandra');
     }
     return [...rejections].map(([index, message]) => ({ index, message }));

@@ -7,7 +7,9 @@ const codes = cassandra.types.responseErrorCodes;
 /** The server refuses the statement for the values bound to it: the same values will be refused again. */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof cassandra.errors.ResponseError)) return false;
-  return error.code === codes.invalid && !isAboutSchema(error);
+  if (error.code === codes.invalid) return !isAboutSchema(error);
+  // Cassandra 4.1 stumbles over key parts of 32 KiB and more instead of refusing them.
+  return error.code === codes.serverError && error.message.includes('IllegalArgumentException');
 }
 
 /** The server does not take this CQL, or this option of it. */
@@ -40,6 +42,13 @@ export function cassandraError(error: unknown, doing: string): TidemarkError {
           code: 'SINK_OVERLOADED',
           cause: error,
         });
+      case codes.serverError:
+      case codes.writeFailure:
+      case codes.readFailure:
+        return new RetriableError(`${message}; see Cassandra's own log`, {
+          code: 'SINK_FAILED',
+          cause: error,
+        });
       case codes.writeTimeout:
       case codes.readTimeout:
         return new RetriableError(`${message}; Cassandra was too slow`, {
@@ -53,9 +62,6 @@ export function cassandraError(error: unknown, doing: string): TidemarkError {
   }
   if (reason instanceof cassandra.errors.BusyConnectionError) {
     return new RetriableError(message, { code: 'SINK_OVERLOADED', cause: error });
-  }
-  if (error instanceof Error && error.name === 'AbortError') {
-    return new RetriableError(message, { code: 'ABORTED', cause: error });
   }
   return new RetriableError(`${message}; is Cassandra up, and CASSANDRA_HOSTS right?`, {
     code: 'SINK_UNREACHABLE',

@@ -5,6 +5,9 @@ import { MODIFIED_UTF8_BYTES_MAX, modifiedUtf8Length } from './modified-utf8.ts'
 import { ROW_KEY_BYTES_MAX } from './row-key.ts';
 import { LONG_MAX, LONG_MIN } from './value.ts';
 
+/** Cassandra reads the length of a part of a compound partition key as a signed 16-bit number. */
+export const METRIC_BYTES_MAX = 32_767;
+
 /**
  * Names and tags of one series: the reason against them, or undefined. Cassandra's bounds (a key, a clustering
  * column and an index entry take 64 KiB) are met by a limit on the row key that leaves room for the index rows.
@@ -16,8 +19,12 @@ export function reasonAgainstSeries(
   if (metric === '') return 'the metric has no name';
   if (metric.includes('\0')) return 'the metric name holds U+0000';
   if (!metric.isWellFormed()) return 'the metric name holds half a surrogate pair';
+  const metricBytes = Buffer.byteLength(metric);
+  if (metricBytes > METRIC_BYTES_MAX) {
+    return `the metric name has ${metricBytes} bytes: at most ${METRIC_BYTES_MAX}`;
+  }
   // As Cassandra writes a map: a count, then each text behind its length.
-  let bytes = Buffer.byteLength(metric) + 64;
+  let bytes = metricBytes + 64;
   for (const [name, value] of Object.entries(tags)) {
     if (typeof value !== 'string') return `tag ${JSON.stringify(name)} is no text`;
     if (!name.isWellFormed() || !value.isWellFormed()) {

@@ -184,6 +184,7 @@ describe('points that can never be stored', () => {
     ['NUL in the name', { metric: 'a\0b' }, /U\+0000/],
     ['half a surrogate pair in the name', { metric: 'a\ud800' }, /surrogate/],
     ['half a surrogate pair in a tag', { tags: { a: '\udc00' } }, /surrogate/],
+    ['a name beyond a key part', { metric: 'x'.repeat(32_768) }, /at most 32767/],
     ['tags beyond a row key', { tags: { a: 'x'.repeat(65_500) } }, /at most 65535/],
     ['a fraction of a millisecond', { timestampMs: 1.5 }, /time 1.5/],
     ['a time out of range', { timestampMs: 2 ** 53 }, /time/],

@@ -13,7 +13,8 @@
  *   spec                  name → text                              how rows and columns are encoded
  *
  * Every write is stamped with the time of writing, in ms; of two writes of one cell the later wins, and a write
- * after a delete is visible. Times to live are whole seconds, 0 = for ever. Names hold no lone surrogates.
+ * after a delete is visible. Times to live are whole seconds, 0 = for ever. Names hold no lone surrogates. An aborted
+ * signal makes a call reject with the signal's reason.
  */
 import type { Rejection } from '../../delivery/contract.ts';
 import type { RowKey } from './row-key.ts';

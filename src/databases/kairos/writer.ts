@@ -91,7 +91,7 @@ export class PointWriter {
         reasonAgainstValue(point, nonFinite) ??
         (typeof ttl === 'string' ? ttl : undefined);
       if (reason !== undefined || typeof ttl === 'string') {
-        rejections.push({ index, message: `${metric}: ${reason}` });
+        rejections.push({ index, message: `${metric.slice(0, 200)}: ${reason}` });
         return;
       }
       const rowTimeMs = rowTimeOf(spec, timestampMs);
