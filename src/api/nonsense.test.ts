@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fakeEngine } from '../../test/support/fake-engine.ts';
@@ -119,4 +121,31 @@ test('whatever is sent, the answer is no 5xx, and every refusal is a problem wit
   );
   // The generators reach the handlers, not only the router.
   for (const status of [200, 404, 405, 415, 422]) expect(seen).toContain(status);
+});
+
+test.each([
+  ['GET // HTTP/1.1\r\nhost: x', 404],
+  ['GET /\\ HTTP/1.1\r\nhost: x', 404],
+  ['GET http://x/v1/topics HTTP/1.1\r\nhost: x', 200],
+  ['OPTIONS * HTTP/1.1\r\nhost: x', 404],
+  ['GET /v1/topics?a=%zz&__proto__=1 HTTP/1.1\r\nhost: x', 422],
+  ['GET /%c0%80 HTTP/1.1\r\nhost: x', 400],
+  ['GET /v1/topics HTTP/1.1', 400],
+  ['nonsense', 400],
+  ['GET / HTTP/1.1\r\nhost: x\r\nbad header', 400],
+  ['GET / HTTP/1.1\r\nhost: x\r\na: (40,000 letters)', 431],
+  ['POST /v1/replays HTTP/1.1\r\nhost: x\r\ncontent-length: x', 400],
+  ['POST /v1/replays HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz', 400],
+])('the bytes %j are answered with %i', async (bytes, status) => {
+  if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 });
+  const socket = connect((app.server.address() as { port: number }).port, '127.0.0.1');
+  socket.end(
+    `${bytes.replace('(40,000 letters)', 'b'.repeat(40_000))}\r\nconnection: close\r\n\r\n`,
+  );
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk;
+  });
+  await once(socket, 'close');
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
 });

@@ -48,7 +48,10 @@ async function inputsOf(client: Client, name: string): Promise<Set<string>> {
   const topology = topologies.find((each) => each.name === name);
   if (topology !== undefined) return sourcesOf(topology);
   const { sinks } = await client.get<{ sinks: BacklogView[] }>('/v1/backlog');
-  const found = sinks.filter(({ sink }) => sink === name).map(({ topic }) => topic);
+  // A sink that reads several topics lists them with commas.
+  const found = sinks
+    .filter(({ sink }) => sink === name)
+    .flatMap(({ topic }) => topic.split(/, */));
   if (found.length > 0) return new Set(found);
   const known = [...topologies.map((each) => each.name), ...sinks.map(({ sink }) => sink)];
   const near = nearest(name, known);
