@@ -3,10 +3,8 @@
  * health check around its three verbs [V4] [T1] [T3]. It keeps no backlog of its own: points stay with the
  * caller's `write` until stored, so the durable backlog is the topic behind the caller's cursor (design §1).
  */
-import { FatalError, messageOf, RetriableError, TidemarkError } from '../model/index.ts';
+import { RetriableError } from '../model/index.ts';
 import { type Clock, type Logger, silentLogger, systemClock } from '../runtime/index.ts';
-import { attempt } from './attempt.ts';
-import { backoffMs } from './backoff.ts';
 import {
   type Batch,
   BatchQueue,
@@ -14,9 +12,10 @@ import {
   type PendingWrite,
   settleBatch,
 } from './batch-queue.ts';
-import { Breaker, type BreakerState } from './breaker.ts';
+import type { BreakerState } from './breaker.ts';
 import type { Rejection, Sink } from './contract.ts';
 import { type DeliveryPolicy, deliveryPolicy, TIMER_MS_MAX } from './policy.ts';
+import { type SinkFailure, SinkLink } from './sink-link.ts';
 import { DeliveryTelemetry } from './telemetry.ts';
 
 export interface DeliveryParts {
@@ -32,12 +31,7 @@ export interface DeliveryState {
   /** Failed attempts since the last success. */
   readonly attempts: number;
   /** The last failure, kept until the sink works again. */
-  readonly lastError: {
-    readonly code: string;
-    readonly message: string;
-    readonly family: TidemarkError['family'];
-    readonly atMs: number;
-  } | null;
+  readonly lastError: SinkFailure | null;
   /** Batches on their way. */
   readonly inFlight: number;
   /** Points handed over and neither stored nor rejected yet. */
@@ -64,9 +58,8 @@ export class Delivery<P> {
   readonly #sink: Sink<P>;
   readonly #policy: DeliveryPolicy;
   readonly #clock: Clock;
-  readonly #random: () => number;
   readonly #telemetry: DeliveryTelemetry;
-  readonly #breaker: Breaker;
+  readonly #link: SinkLink<P>;
   readonly #queue: BatchQueue<P>;
   readonly #open = new Set<PendingWrite<P>>();
   readonly #retrying: Batch<P>[] = [];
@@ -74,16 +67,13 @@ export class Delivery<P> {
   readonly #stopHealthChecks: () => void;
   #onReady: (() => void)[] = [];
   #onIdle: (() => void)[] = [];
-  #connected = false;
   #inFlight = 0;
   #probing = false;
   #checking = false;
   #probesFailed = 0;
-  #notBeforeMs = 0;
   #flushing = false;
   #stopping: Promise<void> | undefined;
   #wake: { readonly atMs: number; readonly cancel: AbortController } | undefined;
-  #lastError: DeliveryState['lastError'] = null;
   #heldPoints = 0;
   #written = 0;
   #rejected = 0;
@@ -93,12 +83,17 @@ export class Delivery<P> {
     this.#sink = sink;
     this.#policy = policy;
     this.#clock = parts.clock ?? systemClock;
-    this.#random = parts.random;
     this.#telemetry = new DeliveryTelemetry(sink.name, {
       clock: this.#clock,
       log: parts.log ?? silentLogger,
     });
-    this.#breaker = new Breaker(policy.breakerFailuresMax);
+    this.#link = new SinkLink({
+      sink,
+      policy,
+      clock: this.#clock,
+      random: parts.random,
+      closing: this.#closing.signal,
+    });
     this.#queue = new BatchQueue(policy.batchPointsMax);
     this.#stopHealthChecks =
       policy.healthIntervalMs > 0
@@ -171,10 +166,9 @@ export class Delivery<P> {
   /** Tries now what waits for its backoff; false when nothing did. */
   retryNow(): boolean {
     const nowMs = this.#clock.now();
-    const waited = this.#retrying.length > 0 || this.#breaker.state === 'open';
-    this.#notBeforeMs = 0;
+    const waited = this.#retrying.length > 0 || this.#link.breaker === 'open';
     for (const batch of this.#retrying) batch.dueMs = nowMs;
-    this.#breaker.hurry(nowMs);
+    this.#link.hurry(nowMs);
     this.#pump();
     return waited;
   }
@@ -182,9 +176,9 @@ export class Delivery<P> {
   state(): DeliveryState {
     return {
       sink: this.#sink.name,
-      breaker: this.#breaker.state,
-      attempts: this.#breaker.failures,
-      lastError: this.#lastError,
+      breaker: this.#link.breaker,
+      attempts: this.#link.failures,
+      lastError: this.#link.lastFailure,
       inFlight: this.#inFlight,
       heldPoints: this.#heldPoints,
       nextAttemptAtMs: this.#nextAttemptAtMs() ?? null,
@@ -236,14 +230,14 @@ export class Delivery<P> {
     if (this.#closing.signal.aborted) return;
     for (;;) {
       const nowMs = this.#clock.now();
-      if (nowMs < this.#notBeforeMs || !this.#breaker.mayPass(nowMs)) break;
+      if (!this.#link.mayTry(nowMs)) break;
       if (this.#inFlight + (this.#probing ? 1 : 0) >= this.#writersAllowed()) break;
       const batch = this.#nextBatch(nowMs);
       if (batch) void this.#send(batch);
-      else if (this.#breaker.state === 'half-open') void this.#probe();
+      else if (this.#link.breaker === 'half-open') void this.#probe();
       else break;
     }
-    this.#telemetry.breakerIs(this.#breaker.state);
+    this.#telemetry.breakerIs(this.#link.breaker);
     this.#telemetry.holds({ points: this.#heldPoints, inFlight: this.#inFlight });
     if (this.#isReady()) this.#release(this.#onReady);
     this.#release(this.#onIdle);
@@ -252,7 +246,7 @@ export class Delivery<P> {
 
   /** While it is uncertain that the sink answers, one attempt at a time. */
   #writersAllowed(): number {
-    return this.#connected && this.#breaker.state === 'closed' ? this.#policy.writersMax : 1;
+    return this.#link.isSound ? this.#policy.writersMax : 1;
   }
 
   /** Failed batches first, oldest first; they keep their place among the writers, so memory and order hold. */
@@ -260,7 +254,7 @@ export class Delivery<P> {
     for (let at = 0; at < this.#retrying.length; at++) {
       const batch = this.#retrying[at]!;
       if (isAbandoned(batch)) this.#retrying.splice(at--, 1);
-      else if (batch.dueMs <= nowMs || this.#breaker.state === 'half-open') {
+      else if (batch.dueMs <= nowMs || this.#link.breaker === 'half-open') {
         this.#retrying.splice(at, 1);
         return batch;
       }
@@ -280,19 +274,18 @@ export class Delivery<P> {
     this.#inFlight++;
     try {
       const startMs = this.#clock.now();
-      const rejections = await this.#attempt('write to', async (signal) => {
-        await this.#connect(signal);
-        return await this.#sink.write(batch.points, signal);
-      });
+      const rejections = await this.#link.write(batch.points);
       this.#stored(batch, rejections, this.#clock.now() - startMs);
     } catch (error) {
+      // Cut by stop(): its writes have been handed back.
+      if (this.#closing.signal.aborted) return;
       batch.attempts++;
       const failure = this.#failed(error, batch.attempts, batch.points.length);
       batch.dueMs = failure.retryAtMs;
       const { attemptsMax } = this.#policy;
       if (attemptsMax > 0 && batch.attempts >= attemptsMax) {
         for (const { write } of batch.slices) this.#fail(write, failure.error);
-      } else if (!this.#closing.signal.aborted) {
+      } else {
         this.#retries++;
         this.#retrying.push(batch);
       }
@@ -306,51 +299,22 @@ export class Delivery<P> {
   async #probe(): Promise<void> {
     this.#probing = true;
     try {
-      await this.#attempt('check of', async (signal) => {
-        await this.#connect(signal);
-        await this.#sink.check(signal);
-      });
+      await this.#link.probe();
       this.#succeeded();
     } catch (error) {
-      this.#failed(error, ++this.#probesFailed, 0);
+      if (!this.#closing.signal.aborted) this.#failed(error, ++this.#probesFailed, 0);
     } finally {
       this.#probing = false;
       this.#pump();
     }
   }
 
-  /** Periodic [T3]. A sink that fails its check gets one reconnect before it counts as away. */
   async #checkHealth(): Promise<void> {
-    if (this.#checking || this.#probing || this.#breaker.state !== 'closed') return;
+    if (this.#checking || this.#probing || this.#link.breaker !== 'closed') return;
     this.#checking = true;
-    try {
-      await this.#attempt('check of', (signal) => this.#sink.check(signal));
-    } catch {
-      this.#connected = false;
-      // The probe reconnects, checks again, and opens the breaker when that fails too.
-      this.#breaker.trip(this.#clock.now());
-    } finally {
-      this.#checking = false;
-      this.#pump();
-    }
-  }
-
-  async #connect(signal: AbortSignal): Promise<void> {
-    if (this.#connected) return;
-    await this.#sink.connect(signal);
-    this.#connected = true;
-  }
-
-  #attempt<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return attempt(
-      {
-        clock: this.#clock,
-        timeoutMs: this.#policy.attemptTimeoutMs,
-        what: `${what} ${this.#sink.name}`,
-        signal: this.#closing.signal,
-      },
-      work,
-    );
+    await this.#link.checkHealth();
+    this.#checking = false;
+    this.#pump();
   }
 
   #stored(batch: Batch<P>, rejections: readonly Rejection[], durationMs: number): void {
@@ -365,43 +329,16 @@ export class Delivery<P> {
   #succeeded(): void {
     // The sink is back: what waited for it need not wait on. While the breaker was closed, a waiting batch
     // failed where others succeed, and keeps its backoff.
-    if (this.#breaker.state !== 'closed') for (const batch of this.#retrying) batch.dueMs = 0;
-    this.#breaker.succeeded();
+    if (this.#link.breaker !== 'closed') for (const batch of this.#retrying) batch.dueMs = 0;
+    this.#link.succeeded();
     this.#probesFailed = 0;
-    this.#lastError = null;
     this.#telemetry.recovered();
   }
 
-  /** Notes a failure and decides when the sink is tried again. */
-  #failed(
-    thrown: unknown,
-    attempts: number,
-    points: number,
-  ): { readonly error: TidemarkError; readonly retryAtMs: number } {
-    const error = asTidemarkError(thrown, this.#sink.name);
-    const nowMs = this.#clock.now();
-    if (this.#closing.signal.aborted) return { error, retryAtMs: nowMs };
-    if (error.code === 'SINK_UNREACHABLE') this.#connected = false;
-    let retryAtMs: number;
-    if (error instanceof RetriableError) {
-      const { retryAfterMs } = error;
-      retryAtMs =
-        nowMs + backoffMs(this.#policy, { attempt: attempts, random: this.#random, retryAfterMs });
-      // The server's wish holds for all writers, not only for the one it told.
-      if (retryAfterMs) this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + retryAfterMs);
-      this.#breaker.failed(retryAtMs);
-    } else {
-      retryAtMs = nowMs + this.#policy.backoffCapMs;
-      this.#breaker.trip(retryAtMs);
-    }
-    this.#lastError = {
-      code: error.code,
-      message: error.message,
-      family: error.family,
-      atMs: nowMs,
-    };
-    this.#telemetry.attemptFailed({ error, points, attempts });
-    return { error, retryAtMs };
+  #failed(thrown: unknown, attempts: number, points: number) {
+    const failure = this.#link.failed(thrown, attempts);
+    this.#telemetry.attemptFailed({ error: failure.error, points, attempts });
+    return failure;
   }
 
   #abandon(write: PendingWrite<P>, reason: unknown): void {
@@ -422,7 +359,7 @@ export class Delivery<P> {
   }
 
   #isReady(): boolean {
-    return this.#breaker.state === 'closed' && this.#heldPoints < this.#policy.heldPointsMax;
+    return this.#link.breaker === 'closed' && this.#heldPoints < this.#policy.heldPointsMax;
   }
 
   #release(waiting: (() => void)[]): void {
@@ -431,10 +368,10 @@ export class Delivery<P> {
 
   /** When a batch may be tried again, for the state and the alarm; undefined when none waits for that. */
   #nextAttemptAtMs(): number | undefined {
-    if (this.#breaker.state === 'open') return Math.max(this.#breaker.retryAtMs, this.#notBeforeMs);
+    const { probeAtMs } = this.#link;
+    if (probeAtMs !== undefined) return probeAtMs;
     if (this.#retrying.length === 0) return undefined;
-    const dueMs = Math.min(...this.#retrying.map((batch) => batch.dueMs));
-    return Math.max(dueMs, this.#notBeforeMs);
+    return this.#link.notBefore(Math.min(...this.#retrying.map((batch) => batch.dueMs)));
   }
 
   #setAlarm(): void {
@@ -442,8 +379,8 @@ export class Delivery<P> {
     const nextAttemptMs = this.#nextAttemptAtMs();
     if (nextAttemptMs !== undefined) times.push(nextAttemptMs);
     const sinceMs = this.#queue.oldestSinceMs;
-    if (sinceMs !== undefined && this.#breaker.state === 'closed') {
-      times.push(Math.max(sinceMs + this.#policy.flushIntervalMs, this.#notBeforeMs));
+    if (sinceMs !== undefined && this.#link.breaker === 'closed') {
+      times.push(this.#link.notBefore(sinceMs + this.#policy.flushIntervalMs));
     }
     const nowMs = this.#clock.now();
     // What is due already waits for a writer, and the writer's end pumps again.
@@ -470,14 +407,4 @@ export class Delivery<P> {
       context: { sink: this.#sink.name },
     });
   }
-}
-
-/** Anything a sink throws outside the three families is a bug, and fatal (model/errors). */
-function asTidemarkError(thrown: unknown, sink: string): TidemarkError {
-  if (thrown instanceof TidemarkError) return thrown;
-  return new FatalError(`BUG: ${sink} failed with ${messageOf(thrown)}`, {
-    code: 'SINK_BUG',
-    cause: thrown,
-    context: { sink },
-  });
 }

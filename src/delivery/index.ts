@@ -10,3 +10,4 @@ export {
   deliveryPolicy,
   deliveryPolicySchema,
 } from './policy.ts';
+export type { SinkFailure } from './sink-link.ts';
