@@ -8,14 +8,14 @@ export interface Terminal {
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  /** Aborts at the first SIGINT or SIGTERM, and when nobody reads stdout any more. */
+  /** Aborts at the first SIGINT, SIGTERM or SIGHUP, and when nobody reads stdout any more. */
   readonly stopped: AbortSignal;
 }
 
 /** The process's own. The second signal ends the process at once with code 1. */
 export function processTerminal(): Terminal {
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) process.exit(1);
       stop.abort(signal);
