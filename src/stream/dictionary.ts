@@ -12,6 +12,8 @@ import type { Dictionary } from './batch.ts';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const FIRST_SLOTS = 64;
+/** Places where a guess may stand. */
+const GUESSES = 4;
 /** What a text costs beside its bytes: string header, table slots, lengths. Estimated. */
 const ENTRY_BYTES = 64;
 
@@ -29,12 +31,10 @@ export class ByteDictionary implements Dictionary {
   #wordCount = 0;
   /** Codes by the hash of the whole text, linear probing; -1 is free. */
   #slots = new Int32Array(4 * FIRST_SLOTS).fill(-1);
-  /** The code last found for a hash of both ends of a text: a guess, to be verified. */
+  /** Codes by a hash of the first 8 bytes, whatever the text's length: guesses, to be verified. -1 is free. */
   #guesses = new Int32Array(4 * FIRST_SLOTS).fill(-1);
   readonly #others = new Map<string, number>();
   #byteLength = 0;
-  /** Length of the text matched last. */
-  #lastLength = 0;
 
   get size(): number {
     return this.#texts.length;
@@ -80,16 +80,16 @@ export class ByteDictionary implements Dictionary {
 
   /** The number of the text that stands at `at`, followed by a quote before `end`; -1 when none is known. */
   match(source: ByteView, at: number, end: number): number {
-    // A text as long as the one before: the processor runs ahead on that guess instead of waiting for a lookup.
-    const length = this.#lastLength;
-    if (length >= 8 && at + length < end && source.bytes[at + length] === QUOTE) {
-      const { view } = source;
-      const code = this.#guesses[
-        guessHash(view, at, length) & (this.#guesses.length - 1)
-      ] as number;
-      if (code >= 0 && this.#entries[2 * code] === length && this.#equals(code, view, at)) {
-        return code;
-      }
+    if (at + 8 > end) return this.#matchWhole(source, at, end);
+    const { bytes, view } = source;
+    const guesses = this.#guesses;
+    const mask = guesses.length - 1;
+    const first = guessHash(view, at);
+    for (let probe = first; probe < first + GUESSES; probe++) {
+      const code = guesses[probe & mask] as number;
+      if (code < 0) break;
+      const close = at + (this.#entries[2 * code] as number);
+      if (close < end && bytes[close] === QUOTE && this.#equals(code, view, at)) return code;
     }
     return this.#matchWhole(source, at, end);
   }
@@ -97,15 +97,17 @@ export class ByteDictionary implements Dictionary {
   #matchWhole(source: ByteView, at: number, end: number): number {
     const close = plainEnd(source.bytes, at, end);
     if (close < 0) return -1;
-    const length = close - at;
-    const code = this.#find(source, at, length);
-    if (code >= 0) {
-      this.#lastLength = length;
-      if (length >= 8) {
-        this.#guesses[guessHash(source.view, at, length) & (this.#guesses.length - 1)] = code;
-      }
-    }
+    const code = this.#find(source, at, close - at);
+    if (code >= 0 && at + 8 <= end) this.#guess(guessHash(source.view, at), code);
     return code;
+  }
+
+  /** Puts a guess where it will be looked for: into a free place, or in place of the first. */
+  #guess(first: number, code: number): void {
+    const mask = this.#guesses.length - 1;
+    let probe = first;
+    while (probe < first + GUESSES && (this.#guesses[probe & mask] as number) >= 0) probe++;
+    this.#guesses[(probe < first + GUESSES ? probe : first) & mask] = code;
   }
 
   #find(source: ByteView, at: number, length: number): number {
@@ -198,13 +200,12 @@ export function plainEnd(bytes: Uint8Array, at: number, end: number): number {
   return -1;
 }
 
-/** Of both ends of a text of 8 bytes or more; cheap, since what it finds is verified. */
-function guessHash(view: DataView, at: number, length: number): number {
-  const last = at + length - 8;
+/** Of the 8 bytes at `at`, which may be more than a text's own: a short one is guessed by what follows it, too. */
+function guessHash(view: DataView, at: number): number {
   const mixed =
-    Math.imul(view.getInt32(at, true) ^ view.getInt32(last + 4, true), 0x9e3779b1) ^
-    Math.imul(view.getInt32(at + 4, true) ^ view.getInt32(last, true), 0x85ebca6b);
-  return mixed ^ (mixed >>> 15);
+    Math.imul(view.getInt32(at, true), 0x9e3779b1) ^
+    Math.imul(view.getInt32(at + 4, true), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) >>> 1;
 }
 
 /** What a text's bytes are compared with: see the head of this file. */
