@@ -221,6 +221,7 @@ export class Delivery<P> {
     this.#wake?.cancel.abort();
     for (const write of [...this.#open]) this.#fail(write, this.#stopped());
     this.#retrying.length = 0;
+    this.#telemetry.holds({ points: 0, inFlight: 0 });
     this.#release(this.#onReady);
     await this.#sink.close();
   }
