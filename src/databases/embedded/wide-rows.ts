@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import type { Rejection } from '../../delivery/contract.ts';
+import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
 import type { RowKey } from '../kairos/row-key.ts';

@@ -1,5 +1,5 @@
 /** A KairosDB store as a sink: connect, write a batch, close. Batching, retry and cursors are delivery's. */
-import type { Sink } from '../../delivery/contract.ts';
+import type { Sink } from '../../delivery/index.ts';
 import type { DataPoint } from '../../model/index.ts';
 import type { KairosStore } from './store.ts';
 

@@ -2,7 +2,7 @@
  * KairosDB's series on any WideRows: written, found, read in order and deleted. One store per process and keyspace:
  * its memory of what is indexed is what makes deletes and writes agree.
  */
-import type { Rejection } from '../../delivery/contract.ts';
+import type { Rejection } from '../../delivery/index.ts';
 import { type DataPoint, FatalError, RetriableError } from '../../model/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
 import { type Deletion, deleteMetric, deletePoints } from './deletion.ts';

@@ -16,7 +16,7 @@
  * after a delete is visible. Times to live are whole seconds, 0 = for ever. Names hold no lone surrogates. An aborted
  * signal makes a call reject with the signal's reason.
  */
-import type { Rejection } from '../../delivery/contract.ts';
+import type { Rejection } from '../../delivery/index.ts';
 import type { RowKey } from './row-key.ts';
 import type { TagList } from './tag-string.ts';
 

@@ -1,5 +1,5 @@
 /** Writes points: check each → group by row → index rows first → cells, so that no point stands where none can find it. */
-import type { Rejection } from '../../delivery/contract.ts';
+import type { Rejection } from '../../delivery/index.ts';
 import type { DataPoint } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import { columnOf, encodeColumn, rowTimeOf } from './column.ts';

@@ -1,0 +1,197 @@
+/**
+ * One connection to Cassandra: connects, sends bounded in number, stamps writes in milliseconds, and turns whatever
+ * the driver throws into one of the three families. It knows requests, not tables.
+ */
+import type cassandra from 'cassandra-driver';
+import type { Rejection } from '../../delivery/index.ts';
+import { messageOf } from '../../model/index.ts';
+import type { Clock } from '../../runtime/index.ts';
+import { consistencyCode, createClient } from './client.ts';
+import type { CassandraConfig } from './config.ts';
+import { cassandraError, isRefusal } from './errors.ts';
+import { InFlight } from './in-flight.ts';
+import { WriteStamps } from './write-stamps.ts';
+
+export interface Statement {
+  readonly query: string;
+  readonly params: readonly unknown[];
+}
+
+/** One request: the statements of one partition, and which items of the call they carry. */
+export interface Unit {
+  readonly statements: readonly Statement[];
+  readonly indexes: readonly number[];
+  /** Partition key, when it is one blob; else the driver derives the owner itself. */
+  readonly routingKey?: Buffer;
+}
+
+/** A request of one statement, for item `index` of a call. */
+export const unit = (index: number, query: string, params: readonly unknown[]): Unit => ({
+  statements: [{ query, params }],
+  indexes: [index],
+});
+
+export class CassandraSession {
+  readonly #config: CassandraConfig;
+  readonly #clock: Clock;
+  readonly #stamps: WriteStamps;
+  readonly #inFlight: InFlight;
+  readonly #writeConsistency: number;
+  readonly #readConsistency: number;
+  #client: cassandra.Client | undefined;
+  #connecting: Promise<void> | undefined;
+
+  constructor(config: CassandraConfig, clock: Clock) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#stamps = new WriteStamps(clock);
+    this.#inFlight = new InFlight(config.requestsInFlightMax ?? 64);
+    this.#writeConsistency = consistencyCode(config.writeConsistency ?? 'quorum');
+    this.#readConsistency = consistencyCode(config.readConsistency ?? 'one');
+  }
+
+  /** Safe to call again, also while connecting. */
+  async connect(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#client !== undefined) return;
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    await this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
+    const client = createClient(this.#config, this.#clock, this.#config.keyspace);
+    try {
+      await client.connect();
+      this.#client = client;
+    } catch (error) {
+      await client.shutdown().catch(() => {});
+      throw cassandraError(error, `connecting to Cassandra at ${this.#config.hosts.join(', ')}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connecting?.catch(() => {});
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.shutdown();
+  }
+
+  /** At read consistency; a page is asked for when the one before was taken. */
+  async *pages(
+    query: string,
+    params: readonly unknown[],
+    fetchSize: number,
+  ): AsyncGenerator<cassandra.types.Row[]> {
+    let pageState: string | undefined;
+    do {
+      const page: cassandra.types.ResultSet = await this.read(query, params, {
+        fetchSize,
+        ...(pageState === undefined ? {} : { pageState }),
+      });
+      if (page.rows.length > 0) yield page.rows;
+      pageState = page.pageState ?? undefined;
+    } while (pageState !== undefined);
+  }
+
+  /** At read consistency unless `options` say otherwise. */
+  async read(
+    query: string,
+    params: readonly unknown[],
+    options: cassandra.QueryOptions = {},
+  ): Promise<cassandra.types.ResultSet> {
+    try {
+      return await this.#inFlight.run(() =>
+        this.#open().execute(query, [...params], {
+          prepare: true,
+          consistency: this.#readConsistency,
+          ...options,
+        }),
+      );
+    } catch (error) {
+      throw cassandraError(error, 'reading from Cassandra');
+    }
+  }
+
+  /** At write consistency, for whoever asks because it is about to write. */
+  readForWrite(query: string, params: readonly unknown[]): Promise<cassandra.types.ResultSet> {
+    return this.read(query, params, { consistency: this.#writeConsistency });
+  }
+
+  /** One statement, with a stamp of its own. */
+  async write(query: string, params: readonly unknown[]): Promise<void> {
+    try {
+      await this.#inFlight.run(() => this.#send([{ query, params }], this.#stamps.nextMs()));
+    } catch (error) {
+      throw cassandraError(error, 'writing to Cassandra');
+    }
+  }
+
+  /** One stamp for the whole call. What the server refuses for its values is narrowed down to single items. */
+  async writeUnits(units: readonly Unit[], signal?: AbortSignal): Promise<readonly Rejection[]> {
+    signal?.throwIfAborted();
+    const stampMs = this.#stamps.nextMs();
+    const rejections = new Map<number, string>();
+    const send = async (unit: Unit): Promise<void> => {
+      try {
+        await this.#send(unit.statements, stampMs, unit.routingKey);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        if (unit.statements.length === 1) {
+          rejections.set(unit.indexes[0] as number, messageOf(error));
+          return;
+        }
+        for (const half of halvesOf(unit)) await send(half);
+      }
+    };
+    try {
+      await this.#inFlight.forEach(units, send, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw cassandraError(error, 'writing to Cassandra');
+    }
+    return [...rejections].map(([index, message]) => ({ index, message }));
+  }
+
+  async #send(
+    statements: readonly Statement[],
+    timestamp: number,
+    routingKey?: Buffer,
+  ): Promise<void> {
+    const client = this.#open();
+    const options: cassandra.QueryOptions = {
+      prepare: true,
+      isIdempotent: true,
+      timestamp,
+      consistency: this.#writeConsistency,
+      ...(routingKey === undefined ? {} : { routingKey }),
+    };
+    const [only] = statements;
+    if (statements.length === 1 && only !== undefined) {
+      await client.execute(only.query, [...only.params], options);
+    } else {
+      await client.batch(statements as { query: string; params: unknown[] }[], {
+        ...options,
+        logged: false,
+      });
+    }
+  }
+
+  #open(): cassandra.Client {
+    if (this.#client === undefined) {
+      throw cassandraError(new Error('not connected'), 'using Cassandra');
+    }
+    return this.#client;
+  }
+}
+
+function halvesOf(unit: Unit): Unit[] {
+  const middle = unit.statements.length >> 1;
+  const part = (from: number, to?: number): Unit => ({
+    ...unit,
+    statements: unit.statements.slice(from, to),
+    indexes: unit.indexes.slice(from, to),
+  });
+  return [part(0, middle), part(middle)];
+}
