@@ -6,7 +6,6 @@
 import { FatalError, RetriableError } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import type { AppendedRecord, ProducerRecord } from '../contract.ts';
-import { partitionOfKey } from '../partitioner.ts';
 import type { Cluster } from './cluster.ts';
 import type { Compression } from './compression.ts';
 import {
@@ -19,17 +18,22 @@ import {
 } from './errors.ts';
 import { errorFromCode } from './library.ts';
 import {
+  asBuffer,
+  cut,
+  encodable,
+  PRODUCE_BATCH_BYTES_MAX,
+  PRODUCE_BATCH_RECORDS_MAX,
+  partitionFor,
+} from './outgoing.ts';
+import {
   type EncodedBatch,
   type ProduceResult,
   produceExchange,
   sequenceAfter,
 } from './produce.ts';
-import { type EncodableRecord, encodeBatch, recordBytes } from './record-batch-encode.ts';
+import { type EncodableRecord, encodeBatch } from './record-batch-encode.ts';
 import { recordsProduced } from './telemetry.ts';
 
-/** Below Kafka's default message.max.bytes of 1 MiB, before packing. */
-export const PRODUCE_BATCH_BYTES_MAX = 900 * 1024;
-const PRODUCE_BATCH_RECORDS_MAX = 16_384;
 /** One request carries about this much, over all partitions. */
 const REQUEST_BYTES_MAX = 8 * 1024 * 1024;
 const BACKOFF_MIN_MS = 20;
@@ -70,6 +74,8 @@ interface Lane {
   readonly queue: Chunk[];
   sending: Sending | undefined;
   busy: boolean;
+  /** Since when its leader, or our identity, can't be found. */
+  waitingSinceMs: number | undefined;
   /** Halved each time that the broker finds a batch too large (its topic allows less than usual). */
   recordsMax: number;
 }
@@ -86,40 +92,6 @@ export interface AppenderSettings {
   readonly clock: Clock;
   readonly retryForMs: number;
   readonly requestTimeoutMs: number;
-}
-
-export const asBuffer = (part: Buffer | string | null): Buffer | null =>
-  typeof part === 'string' ? Buffer.from(part) : part;
-
-/** Which partition a record goes to; `roundRobin` gives the next number for records without key. */
-export function partitionFor(
-  record: ProducerRecord,
-  key: Buffer | null,
-  partitions: number,
-  topic: string,
-  roundRobin: () => number,
-): number {
-  if (record.partition === undefined) {
-    return key === null ? roundRobin() % partitions : partitionOfKey(key, partitions);
-  }
-  if (
-    record.partition < 0 ||
-    record.partition >= partitions ||
-    !Number.isInteger(record.partition)
-  ) {
-    throw new FatalError(
-      `topic ${topic} has partitions 0 to ${partitions - 1}, not ${record.partition}`,
-      { code: 'UNKNOWN_PARTITION', context: { topic, partition: record.partition } },
-    );
-  }
-  return record.partition;
-}
-
-export function encodable(record: ProducerRecord, key: Buffer | null): EncodableRecord {
-  const value = asBuffer(record.value);
-  return record.timestamp === undefined
-    ? { key, value }
-    : { key, value, timestamp: Math.trunc(record.timestamp) };
 }
 
 export class Appender {
@@ -211,6 +183,7 @@ export class Appender {
         queue: [],
         sending: undefined,
         busy: false,
+        waitingSinceMs: undefined,
         recordsMax: PRODUCE_BATCH_RECORDS_MAX,
       };
       this.#lanes.set(name, lane);
@@ -305,6 +278,7 @@ export class Appender {
 
   async #prepare(lane: Lane, identity: Identity): Promise<Sending | undefined> {
     const { compression, clock, retryForMs } = this.#settings;
+    lane.waitingSinceMs = undefined;
     const chunks: Chunk[] = [];
     let bytes = 0;
     let count = 0;
@@ -383,18 +357,16 @@ export class Appender {
 
     if (sending === undefined) {
       // Nothing encoded yet: the leader or our identity could not be found.
-      if (isTransient(error)) {
-        void clock.sleep(BACKOFF_MAX_MS / 4, this.#closing.signal).then(
-          () => this.#release(lane),
-          () => {},
-        );
-        lane.sending = undefined;
-        this.#expire(lane, error, clock.now() - retryForMs);
-      } else {
-        const failure = asTidemarkError(error, `appending to ${lane.topic}`, { topic: lane.topic });
-        for (const chunk of lane.queue.splice(0)) chunk.caller.reject(failure);
-        this.#release(lane);
+      const now = clock.now();
+      lane.waitingSinceMs ??= now;
+      if (isTransient(error) && now - lane.waitingSinceMs < retryForMs) {
+        this.#releaseAfter(lane, BACKOFF_MAX_MS / 4);
+        return;
       }
+      lane.waitingSinceMs = undefined;
+      const failure = asTidemarkError(error, `appending to ${lane.topic}`, { topic: lane.topic });
+      for (const chunk of lane.queue.splice(0)) chunk.caller.reject(failure);
+      this.#release(lane);
       return;
     }
 
@@ -422,10 +394,7 @@ export class Appender {
     } else if (isTransient(error) && clock.now() < sending.deadlineMs) {
       const waitMs = sending.backoffMs;
       sending.backoffMs = Math.min(waitMs * 2, BACKOFF_MAX_MS);
-      void clock.sleep(waitMs, this.#closing.signal).then(
-        () => this.#release(lane),
-        () => {},
-      );
+      this.#releaseAfter(lane, waitMs);
       return;
     }
 
@@ -446,20 +415,12 @@ export class Appender {
     this.#release(lane);
   }
 
-  /** Waiting for a leader or an identity counts from the first failure. */
-  #expire(lane: Lane, error: unknown, beforeMs: number): void {
-    const since = this.#waitingSince.get(lane);
-    if (since === undefined) {
-      this.#waitingSince.set(lane, this.#settings.clock.now());
-      return;
-    }
-    if (since > beforeMs) return;
-    this.#waitingSince.delete(lane);
-    const failure = asTidemarkError(error, `appending to ${lane.topic}`, { topic: lane.topic });
-    for (const chunk of lane.queue.splice(0)) chunk.caller.reject(failure);
+  #releaseAfter(lane: Lane, waitMs: number): void {
+    void this.#settings.clock.sleep(waitMs, this.#closing.signal).then(
+      () => this.#release(lane),
+      () => {},
+    );
   }
-
-  readonly #waitingSince = new WeakMap<Lane, number>();
 
   #release(lane: Lane): void {
     lane.busy = false;
@@ -482,29 +443,6 @@ export class Appender {
       });
     return this.#identity;
   }
-}
-
-/** Cuts records into pieces that fit a batch. */
-export function cut(
-  records: readonly EncodableRecord[],
-): { from: number; to: number; bytes: number }[] {
-  const pieces: { from: number; to: number; bytes: number }[] = [];
-  let from = 0;
-  let bytes = 0;
-  for (let i = 0; i < records.length; i++) {
-    const size = recordBytes(records[i]!);
-    if (
-      i > from &&
-      (bytes + size > PRODUCE_BATCH_BYTES_MAX || i - from >= PRODUCE_BATCH_RECORDS_MAX)
-    ) {
-      pieces.push({ from, to: i, bytes });
-      from = i;
-      bytes = 0;
-    }
-    bytes += size;
-  }
-  if (records.length > from) pieces.push({ from, to: records.length, bytes });
-  return pieces;
 }
 
 function halve(chunk: Chunk): Chunk[] {

@@ -116,12 +116,14 @@ class KafkaBroker implements Broker {
       await this.#retrying('consuming', () => this.#cluster.refresh(options.topics)),
     );
     for (const topic of options.topics) if (!existing.has(topic)) throw unknownTopic(topic);
+    const { sessionTimeoutMs = DEFAULTS.sessionTimeoutMs } = this.#options;
     const consumer: KafkaConsumer = new KafkaConsumer({
       options,
-      groupCluster: this.#makeCluster(),
+      // A heartbeat that hangs must fail in time for another one within the session.
+      groupCluster: this.#makeCluster(sessionTimeoutMs / 3),
       fetchCluster: this.#makeCluster(),
       limits: { ...FETCH_DEFAULTS, ...this.#options.fetch },
-      sessionTimeoutMs: this.#options.sessionTimeoutMs ?? DEFAULTS.sessionTimeoutMs,
+      sessionTimeoutMs,
       stallTimeoutMs: this.#options.stallTimeoutMs ?? DEFAULTS.stallTimeoutMs,
       clock: this.#clock,
       logger: this.#logger,
@@ -198,14 +200,15 @@ class KafkaBroker implements Broker {
     } as const;
   }
 
-  #makeCluster(): Cluster {
-    const { brokers, clientId = 'tidemark', tls, sasl, requestTimeoutMs } = this.#options;
+  #makeCluster(requestTimeoutMsMax = Number.POSITIVE_INFINITY): Cluster {
+    const { brokers, clientId = 'tidemark', tls, sasl } = this.#options;
+    const { requestTimeoutMs = DEFAULTS.requestTimeoutMs } = this.#options;
     return new Cluster({
       brokers,
       clientId,
       tls: tls === true ? {} : tls || null,
       sasl: sasl ?? null,
-      requestTimeoutMs: requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
+      requestTimeoutMs: Math.min(requestTimeoutMs, requestTimeoutMsMax),
       clock: this.#clock,
     });
   }

@@ -279,7 +279,15 @@ export class Cluster {
   }
 
   async #send(node: Node, exchange: WireExchange): Promise<unknown> {
-    return node.connection.send(exchange);
+    try {
+      return await node.connection.send(exchange);
+    } catch (error) {
+      // Who leaves us without an answer that long is asked over a new connection next time.
+      if ((error as Error).name === 'KafkaJSRequestTimeoutError') {
+        void hangUp(node.connection, 'a request was not answered in time').catch(() => {});
+      }
+      throw error;
+    }
   }
 
   /** The node connected and authenticated; concurrent callers share one attempt. */

@@ -5,12 +5,12 @@
 import { FatalError, FencedError, RetriableError, type TidemarkError } from '../../model/index.ts';
 import type { Clock, Logger } from '../../runtime/index.ts';
 import type { EpochCommit, LedgerOptions, TaskLedger, TopicPartition } from '../contract.ts';
-import { asBuffer, encodable, partitionFor } from './appender.ts';
 import { decodeEpoch, type EpochRecord, encodeEpoch, META_KEY, stateKey } from './changelog.ts';
 import type { Cluster } from './cluster.ts';
 import { asTidemarkError, isFenced, isTransient } from './errors.ts';
 import { committedOffsets } from './groups.ts';
 import { listOffsets, Offset } from './offsets.ts';
+import { asBuffer, encodable, partitionFor } from './outgoing.ts';
 import type { Reader } from './reader.ts';
 import type { EncodableRecord } from './record-batch-encode.ts';
 import { commitEnded } from './telemetry.ts';

@@ -5,11 +5,11 @@
 import { RetriableError } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import type { TopicPartition } from '../contract.ts';
-import { cut } from './appender.ts';
 import type { Cluster } from './cluster.ts';
 import type { Compression } from './compression.ts';
 import { code, isStaleLeader, isTransient, typeOf } from './errors.ts';
 import { errorFromCode } from './library.ts';
+import { cut } from './outgoing.ts';
 import {
   type EncodedBatch,
   type ProduceResult,
@@ -99,8 +99,9 @@ export class TransactionalProducer {
       await all(joining);
       await all([this.#write(writes), this.#commitOffsets(group, offsets)]);
     } catch (error) {
-      // Not to hold up readers until the next owner of the id, or the timeout, ends it.
-      if (begun) await this.#end(false).catch(() => {});
+      // Not to hold up readers until the next owner of the id, or the timeout, ends it. Nobody is there to be
+      // asked when the cluster is away.
+      if (begun && !isTransient(error)) await this.#end(false).catch(() => {});
       throw error;
     }
     try {
