@@ -3,7 +3,7 @@
  * Repetitions stay beside the selection, so that a window can count them where the first one fell. Judged by
  * event time and this partition's order only: a replay agrees.
  */
-import { type Batch, type Dictionary, isTextColumn } from '../batch.ts';
+import { type Batch, type Column, type Dictionary, isTextColumn } from '../batch.ts';
 import { columnNamed, joinKey, textAt } from '../key-index.ts';
 import { type Operator, operator } from '../operator.ts';
 import { withSelection } from '../rows.ts';
@@ -96,19 +96,24 @@ class Identities {
       const idByCode = this.#idByCode;
       return (i) => {
         const code = codes[i] as number;
-        let id = code < 0 ? -1 : (idByCode[code] as number);
+        const value = number[i] as number;
+        if (code < 0 || Number.isNaN(value)) return this.#readAny(columns, i);
+        let id = idByCode[code] as number;
         if (id < 0) {
-          id = this.#seen.idOf(code < 0 ? '' : dictionary.text(code));
-          if (code >= 0) idByCode[code] = id;
+          id = this.#seen.idOf(dictionary.text(code));
+          idByCode[code] = id;
         }
         this.id = id;
-        this.number = number[i] as number;
+        this.number = value;
       };
     }
-    return (i) => {
-      this.id = this.#seen.idOf(joinKey(columns.map((column) => textAt(column, i) ?? '')));
-      this.number = 0;
-    };
+    return (i) => this.#readAny(columns, i);
+  }
+
+  /** All fields as one text; an absent one is a value of its own. */
+  #readAny(columns: readonly Column[], i: number): void {
+    this.id = this.#seen.idOf(joinKey(columns.map((column) => textAt(column, i) ?? '\u001e')));
+    this.number = 0;
   }
 
   #watch(dictionary: Dictionary): void {
