@@ -150,7 +150,7 @@ export class ByteDictionary implements Dictionary {
   #store(code: number, bytes: Buffer): void {
     const source = viewOf(bytes);
     const { length } = bytes;
-    const words = wordsOf(source, length);
+    const words = wordsOf(source);
     if (this.#wordCount + words.length > this.#words.length) {
       const larger = new Float64Array(2 * (this.#wordCount + words.length));
       larger.set(this.#words);
@@ -208,9 +208,10 @@ function guessHash(view: DataView, at: number): number {
   return (mixed ^ (mixed >>> 15)) >>> 1;
 }
 
-/** What a text's bytes are compared with: see the head of this file. */
-function wordsOf({ bytes, view }: ByteView, length: number): number[] {
-  if (length < 4) return [...bytes.subarray(0, length)];
+/** What bytes are compared with: see the head of this file. */
+export function wordsOf({ bytes, view }: ByteView): number[] {
+  const { length } = bytes;
+  if (length < 4) return [...bytes];
   if (length < 8) return [view.getInt32(0, true), view.getInt32(length - 4, true)];
   return Array.from({ length: Math.ceil(length / 8) }, (_, i) =>
     view.getFloat64(Math.min(8 * i, length - 8), true),

@@ -302,31 +302,54 @@ describe('the fast parser and JSON.parse', () => {
     );
   const noise = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
 
+  const value = fc.oneof(
+    { weight: 5, arbitrary: record },
+    { weight: 4, arbitrary: mutated },
+    { weight: 1, arbitrary: noise },
+  );
+  const batches = fc.array(fc.array(value, { maxLength: 8 }), { minLength: 1, maxLength: 4 });
+
   test('agree on every record, alone and among others', () => {
-    const value = fc.oneof(
-      { weight: 5, arbitrary: record },
-      { weight: 4, arbitrary: mutated },
-      { weight: 1, arbitrary: noise },
-    );
     fc.assert(
-      fc.property(
-        fc.array(fc.array(value, { maxLength: 8 }), { minLength: 1, maxLength: 4 }),
-        (batches) => {
-          const decoder = votes.createDecoder();
-          for (const values of batches) {
-            expect(outcome(decoder, values)).toEqual(values.map(meaning));
-          }
-        },
-      ),
-      { numRuns: 1_500 },
+      fc.property(batches, (all) => {
+        const decoder = votes.createDecoder();
+        for (const values of all) expect(outcome(decoder, values)).toEqual(values.map(meaning));
+      }),
+      { numRuns: 1_000 },
     );
+  });
+
+  test('agree on every record once a layout is learned, whatever that layout is', () => {
+    fc.assert(
+      fc.property(record, batches, (usual, all) => {
+        const decoder = votes.createDecoder();
+        const many = new Array<Buffer>(600).fill(usual);
+        expect(outcome(decoder, many)).toEqual(many.map(() => meaning(usual)));
+        for (const values of all) {
+          const mixed = values.flatMap((bytes) => [usual, bytes]);
+          expect(outcome(decoder, mixed)).toEqual(mixed.map(meaning));
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('agree while the layout changes more often than a decoder learns', () => {
+    const decoder = votes.createDecoder();
+    for (let round = 0; round < 20; round++) {
+      const entries = Object.entries({ ...vote, slotMs: round });
+      entries.push(...entries.splice(0, round % entries.length));
+      const bytes = Buffer.from(JSON.stringify(Object.fromEntries(entries), null, round % 3));
+      const values = new Array<Buffer>(300).fill(bytes);
+      expect(outcome(decoder, values)).toEqual(values.map(() => ({ ...vote, slotMs: round })));
+    }
   });
 
   test('agree when a record is cut off anywhere, whatever follows it in memory', () => {
     const bytes = Buffer.from(JSON.stringify(vote));
     const decoder = votes.createDecoder();
     const whole = batchOf([bytes, bytes]);
-    decoder.decode(whole);
+    decoder.decode(batchOf(new Array<Buffer>(300).fill(bytes)));
     for (let end = 0; end < bytes.length; end++) {
       const { selected } = decoder.decode({
         ...whole,
@@ -428,6 +451,22 @@ test.each([
   expect(() =>
     recordCodec({ name: 'x', timestamp: 't' as never, fields: fields as Fields }),
   ).toThrow(expect.objectContaining({ code: 'CODEC_INVALID' }));
+});
+
+test('names that would be code, were they pasted into it, are only names', () => {
+  const name = "']; throw new Error('pasted'); //\n";
+  const codec = recordCodec({
+    name: 'x',
+    timestamp: 't',
+    fields: { t: integer(), [name]: integer() },
+  });
+  const rows = Array.from({ length: 600 }, (_, t) => Buffer.from(JSON.stringify({ t, [name]: t })));
+  const decoder = codec.createDecoder();
+  for (let round = 0; round < 2; round++) {
+    const { columns, rejects } = decoder.decode(batchOf(rows));
+    expect(rejects).toEqual([]);
+    expect(columns[name]).toEqual(Float64Array.from(rows.keys()));
+  }
 });
 
 test('a pattern with a memory judges each text alike', () => {

@@ -18,10 +18,15 @@ import {
   type RowOf,
   type TimestampNames,
 } from './fields.ts';
+import { type LayoutReader, layoutReader, type ReadOn } from './layout-reader.ts';
 import { type FieldTarget, RecordParser } from './record-parser.ts';
 
 /** As many as there are bits in the parser's set of fields seen. */
 const FIELDS_MAX = 31;
+/** A layout is learned once so many records went without one. */
+const LEARN_AFTER = 256;
+/** Layouts that a decoder learns; a topic with more keeps the last. */
+const LAYOUTS_MAX = 8;
 const DICTIONARY_BYTES_MAX = 64 * 1_024 * 1_024;
 const DICTIONARY_ENTRIES_MAX = 1_000_000;
 const NO_NUMBERS = new Float64Array(0);
@@ -64,6 +69,10 @@ class RecordDecoder<F extends Fields> implements Decoder<RowOf<F>> {
   readonly #targets: readonly FieldTarget[];
   readonly #parser: RecordParser;
   readonly #cursor: Cursor;
+  #reader: LayoutReader | undefined;
+  /** Records since a layout was learned that came in batches most of which differed. */
+  #differing = 0;
+  #layouts = 0;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
   constructor(options: RecordCodecOptions<F>) {
@@ -84,26 +93,62 @@ class RecordDecoder<F extends Fields> implements Decoder<RowOf<F>> {
   }
 
   decode(batch: RecordBatch): Decoded<RowOf<F>> {
-    const { count, bytes, valueStart, valueEnd } = batch;
+    const { count, valueStart, valueEnd } = batch;
+    const source = viewOf(batch.bytes);
     const parser = this.#parser;
-    const check = this.#options.check as ((numbers: object) => Problem | undefined) | undefined;
-    const cursor = this.#cursor;
     const rejects: Reject[] = [];
+    let read = 0;
+    const readOn: ReadOn = (row, at, end, state, seen) => {
+      read++;
+      if (at >= 0 && parser.parse(row, at, end, state, seen)) return;
+      const problem = this.#parseSlowly(row, batch);
+      if (problem !== undefined) rejects.push({ row, ...problem });
+    };
     this.#begin(count);
-    parser.from(viewOf(bytes));
-    for (let row = 0; row < count; row++) {
-      const start = valueStart[row] as number;
-      const end = valueEnd[row] as number;
-      let problem: Problem | undefined;
-      if (start < 0 || !parser.parse(row, start, end)) problem = this.#parseSlowly(row, batch);
-      if (problem === undefined && check !== undefined) {
-        cursor.row = row;
-        problem = check(cursor.numbers);
+    parser.from(source);
+    if (this.#reader === undefined) {
+      const { begin } = parser;
+      for (let row = 0; row < count; row++) {
+        readOn(row, valueStart[row] as number, valueEnd[row] as number, begin, 0);
       }
-      if (problem !== undefined)
-        rejects.push({ row, code: problem.code, message: problem.message });
+    } else {
+      this.#reader(source, this.#targets, valueStart, valueEnd, count, readOn);
     }
-    return this.#finish(count, rejects);
+    this.#learn(read, count);
+    return this.#finish(count, this.#check(count, rejects));
+  }
+
+  /** A layout that most records of late did not have is given up for that of the last. */
+  #learn(read: number, count: number): void {
+    this.#differing += 2 * read > count ? read : 0;
+    if (this.#differing < LEARN_AFTER || this.#layouts === LAYOUTS_MAX) return;
+    this.#differing = 0;
+    const reader = layoutReader(this.#parser.layout(), this.#targets);
+    // Records with ever new texts differ too; they are no new layout.
+    if (reader === this.#reader) return;
+    this.#reader = reader;
+    this.#layouts++;
+  }
+
+  /** The rejects, and those that the rule across fields adds, ascending by row. */
+  #check(count: number, rejects: readonly Reject[]): readonly Reject[] {
+    const check = this.#options.check as ((numbers: object) => Problem | undefined) | undefined;
+    if (check === undefined) return rejects;
+    const cursor = this.#cursor;
+    const all: Reject[] = [];
+    let next = 0;
+    for (let row = 0; row < count; row++) {
+      const reject = rejects[next];
+      if (reject?.row === row) {
+        all.push(reject);
+        next++;
+        continue;
+      }
+      cursor.row = row;
+      const problem = check(cursor.numbers);
+      if (problem !== undefined) all.push({ row, ...problem });
+    }
+    return all;
   }
 
   /** Fresh columns; fresh dictionaries where the old have grown past their bound. */

@@ -4,7 +4,7 @@
  * that place. Keys in another order, spaces and unknown plain values are read too, only slower. It gives up (and
  * says so) on everything rarer: escapes, bytes beyond ASCII, exponents, nesting, and whatever is wrong.
  */
-import { type ByteDictionary, type ByteView, plainEnd, viewOf } from '../dictionary.ts';
+import { type ByteDictionary, type ByteView, plainEnd, viewOf, wordsOf } from '../dictionary.ts';
 import { accepts, type Field } from './fields.ts';
 
 const QUOTE = 0x22;
@@ -40,6 +40,12 @@ export interface FieldTarget {
   dictionary: ByteDictionary;
 }
 
+/** A field and the bytes between the value before (or the record's beginning) and its own value. */
+export interface LayoutStep {
+  readonly field: number;
+  readonly gap: Uint8Array;
+}
+
 export class RecordParser {
   readonly #targets: readonly FieldTarget[];
   /** Bits of the fields that every record must have. */
@@ -49,6 +55,7 @@ export class RecordParser {
   readonly #gapWords: Float64Array;
   readonly #gapLengths: Int32Array;
   readonly #gapFields: Int32Array;
+  readonly #gaps: Uint8Array[] = [];
   #source: ByteView = viewOf(Buffer.alloc(0));
   /** Where the last step left off. */
   #at = 0;
@@ -71,35 +78,39 @@ export class RecordParser {
     this.#source = source;
   }
 
+  /** The state before any field was read; a state is else the number of the field read last. */
+  get begin(): number {
+    return this.#targets.length;
+  }
+
   /**
-   * Reads the record at `start` into row `row`. False: it gave up; then the row's cells mean nothing and the
-   * record needs a complete parser. Absent optional fields keep what their cells hold.
+   * Reads the record that goes on at `from`, after `seen` (bits of fields) were read and `state` was the last, into
+   * row `row`. False: it gave up; then the row's cells mean nothing and the record needs a complete parser. Absent
+   * optional fields keep what their cells hold.
    */
-  parse(row: number, start: number, end: number): boolean {
+  parse(row: number, from: number, end: number, state = this.begin, seen = 0): boolean {
     const { bytes } = this.#source;
     const targets = this.#targets;
-    // The state is the field read last; behind all fields come `begin` and `strange` (an unknown field).
-    const begin = targets.length;
-    const strange = begin + 1;
-    let state = begin;
-    let seen = 0;
-    let at = start;
+    const { begin } = this;
+    let last = state;
+    let bits = seen;
+    let at = from;
     do {
       let next: number;
-      if (this.#gapMatches(state, at, end)) {
-        at += this.#gapLengths[state] as number;
-        next = this.#gapFields[state] as number;
+      if (this.#gapMatches(last, at, end)) {
+        at += this.#gapLengths[last] as number;
+        next = this.#gapFields[last] as number;
       } else {
-        next = this.#readGap(state === begin, at, end);
+        next = this.#readGap(last === begin, at, end);
         if (next === END) break;
         if (next === GAVE_UP) return false;
-        if (next >= 0) this.#learnGap(state, at, this.#at, next);
+        if (next >= 0) this.#learnGap(last, at, this.#at, next);
         at = this.#at;
       }
       if (next < 0) {
         at = this.#skipValue(at, end);
         if (at < 0) return false;
-        state = strange;
+        last = begin + 1; // No field: an unknown one.
         continue;
       }
       const target = targets[next] as FieldTarget;
@@ -110,16 +121,29 @@ export class RecordParser {
         at += target.dictionary.lengthOf(code) + 1;
       } else {
         const { numbers } = target;
-        at = this.#readNumber(at, end, numbers, row);
+        at = readNumber(this.#source, at, end, numbers, row);
         if (at < 0) return false;
         const value = numbers[row] as number;
         if (!(value >= target.min && value <= target.max)) return false;
         if (target.isWhole && Math.floor(value) !== value) return false;
       }
-      seen |= 1 << next;
-      state = next;
+      bits |= 1 << next;
+      last = next;
     } while (at + 1 !== end || bytes[at] !== CLOSE);
-    return (seen & this.#required) === this.#required;
+    return (bits & this.#required) === this.#required;
+  }
+
+  /** The fields in the order in which they came last, each with the bytes before its value. */
+  layout(): readonly LayoutStep[] {
+    const steps: LayoutStep[] = [];
+    let state = this.begin;
+    for (;;) {
+      const gap = this.#gaps[state];
+      const field = this.#gapFields[state] as number;
+      if (gap === undefined || steps.some((step) => step.field === field)) return steps;
+      steps.push({ field, gap });
+      state = field;
+    }
   }
 
   #gapMatches(state: number, at: number, end: number): boolean {
@@ -135,18 +159,15 @@ export class RecordParser {
     return view.getFloat64(last, true) === words[word];
   }
 
-  /** Words as in a dictionary's arena: the last one overlaps; they are ASCII, so equal means the same bits. */
+  /** A gap of 8 to 96 bytes is kept as words, as a dictionary keeps its texts. */
   #learnGap(state: number, from: number, to: number, field: number): void {
     const length = to - from;
     if (length < 8 || length > 8 * GAP_WORDS) return;
-    for (let i = 0; i < Math.ceil(length / 8); i++) {
-      this.#gapWords[state * GAP_WORDS + i] = this.#source.view.getFloat64(
-        from + Math.min(8 * i, length - 8),
-        true,
-      );
-    }
+    const gap = Uint8Array.prototype.slice.call(this.#source.bytes, from, to);
+    this.#gapWords.set(wordsOf(viewOf(Buffer.from(gap.buffer))), state * GAP_WORDS);
     this.#gapLengths[state] = length;
     this.#gapFields[state] = field;
+    this.#gaps[state] = gap;
   }
 
   /** Brace or comma, key, colon, and the quote when the field is a text; `#at` is then where the value begins. */
@@ -204,48 +225,6 @@ export class RecordParser {
     return accepts(target.field, text) ? dictionary.intern(text) : -1;
   }
 
-  /**
-   * Writes the number at `from` into a cell (returning it would cost an allocation) and gives where it ends.
-   * -1: there is none, or not a plain one of at most 15 digits.
-   */
-  #readNumber(from: number, end: number, into: Float64Array, cell: number): number {
-    const { bytes, view } = this.#source;
-    const negative = from < end && bytes[from] === MINUS;
-    const start = negative ? from + 1 : from;
-    let at = start;
-    let value = 0;
-    // Four digits at a time: each byte is 0x30 … 0x39, then pairs are joined, then both pairs.
-    while (at + 4 <= end) {
-      const digits = view.getInt32(at, true) - 0x30303030;
-      if ((digits | (digits + 0x06060606)) & 0xf0f0f0f0) break;
-      const pairs = digits * 10 + (digits >> 8);
-      value = value * 10_000 + (pairs & 0xff) * 100 + ((pairs >> 16) & 0xff);
-      at += 4;
-    }
-    while (at < end && isDigit(bytes[at] as number)) {
-      value = value * 10 + (bytes[at] as number) - ZERO;
-      at++;
-    }
-    let digits = at - start;
-    if (digits === 0 || (bytes[start] === ZERO && digits > 1)) return -1;
-    if (at < end && bytes[at] === POINT) {
-      const point = at++;
-      while (at < end && isDigit(bytes[at] as number)) {
-        value = value * 10 + (bytes[at] as number) - ZERO;
-        at++;
-      }
-      const decimals = at - point - 1;
-      digits += decimals;
-      if (decimals === 0 || digits > DIGITS_MAX) return -1;
-      // Both are exact, so the quotient is the double nearest to the decimal (Clinger 1990).
-      value /= POWERS[decimals] as number;
-    }
-    if (digits > DIGITS_MAX) return -1;
-    if (at < end && (bytes[at] === 0x65 || bytes[at] === 0x45)) return -1; // An exponent.
-    into[cell] = negative ? -value : value;
-    return at;
-  }
-
   /** Where a plain value of an unknown field ends; -1 when it is none. */
   #skipValue(at: number, end: number): number {
     const { bytes } = this.#source;
@@ -261,7 +240,7 @@ export class RecordParser {
       case 0x6e:
         return this.#skipWord(NULL, at, end);
       default:
-        return this.#readNumber(at, end, IGNORED, 0);
+        return readNumber(this.#source, at, end, IGNORED, 0);
     }
   }
 
@@ -277,6 +256,53 @@ export class RecordParser {
     while (at < end && isSpace(bytes[at] as number)) at++;
     return at;
   }
+}
+
+/**
+ * Writes the number at `from` into a cell (returning it would cost an allocation) and gives where it ends.
+ * -1: there is none, or not a plain one of at most 15 digits.
+ */
+export function readNumber(
+  { bytes, view }: ByteView,
+  from: number,
+  end: number,
+  into: Float64Array,
+  cell: number,
+): number {
+  const negative = from < end && bytes[from] === MINUS;
+  const start = negative ? from + 1 : from;
+  let at = start;
+  let value = 0;
+  // Four digits at a time: each byte is 0x30 … 0x39, then pairs are joined, then both pairs.
+  while (at + 4 <= end) {
+    const digits = view.getInt32(at, true) - 0x30303030;
+    if ((digits | (digits + 0x06060606)) & 0xf0f0f0f0) break;
+    const pairs = digits * 10 + (digits >> 8);
+    value = value * 10_000 + (pairs & 0xff) * 100 + ((pairs >> 16) & 0xff);
+    at += 4;
+  }
+  while (at < end && isDigit(bytes[at] as number)) {
+    value = value * 10 + (bytes[at] as number) - ZERO;
+    at++;
+  }
+  let digits = at - start;
+  if (digits === 0 || (bytes[start] === ZERO && digits > 1)) return -1;
+  if (at < end && bytes[at] === POINT) {
+    const point = at++;
+    while (at < end && isDigit(bytes[at] as number)) {
+      value = value * 10 + (bytes[at] as number) - ZERO;
+      at++;
+    }
+    const decimals = at - point - 1;
+    digits += decimals;
+    if (decimals === 0 || digits > DIGITS_MAX) return -1;
+    // Both are exact, so the quotient is the double nearest to the decimal (Clinger 1990).
+    value /= POWERS[decimals] as number;
+  }
+  if (digits > DIGITS_MAX) return -1;
+  if (at < end && (bytes[at] === 0x65 || bytes[at] === 0x45)) return -1; // An exponent.
+  into[cell] = negative ? -value : value;
+  return at;
 }
 
 const IGNORED = new Float64Array(1);
