@@ -4,13 +4,12 @@ import {
   InfluxReader,
   InfluxSink,
   influxConfig,
-  rollupPoint,
   setupBuckets,
   voteBuckets,
-  votePoint,
 } from '../../src/databases/influx/index.ts';
 import { deliver } from '../../src/delivery/index.ts';
 import { days, hours, type Point, type Rollup } from '../../src/model/index.ts';
+import { rollupPoint, votePoint } from '../../topologies/index.ts';
 import {
   dropBucket,
   findBucket,
@@ -256,10 +255,10 @@ describe.skipIf(!needs(INFLUX_NAMES))('reader', () => {
     // The buckets are the real ones, so the network's name keeps this run apart.
     const network = uniqueName('net').slice(0, 24);
     const points = [
-      ...Array.from({ length: 12 }, (_, index) => rollupPoint(rollup(index, { network }), '5m')),
-      rollupPoint(rollup(3, { network, revision: 1, count: 999 }), '5m'),
-      rollupPoint(rollup(0, { network, scope: 'network', id: network, count: 77 }), '5m'),
-      rollupPoint(rollup(0, { network, id: 'SomebodyElse' }), '5m'),
+      ...Array.from({ length: 12 }, (_, index) => rollupPoint(rollup(index, { network }))),
+      rollupPoint(rollup(3, { network, revision: 1, count: 999 })),
+      rollupPoint(rollup(0, { network, scope: 'network', id: network, count: 77 })),
+      rollupPoint(rollup(0, { network, id: 'SomebodyElse' })),
     ];
     expect(
       await new InfluxSink({ config: config(), bucket: 'vote-latencies-5m' }).write(points),
@@ -364,8 +363,6 @@ test('a vote is one point however often it comes, and two votes in one milliseco
         network: 'mainnet',
         votedSlot,
         landedSlot: votedSlot + 2,
-        latencySlots: 2,
-        latencyMs: 800,
         timestamp: 1_732_147_200_123,
       });
     const sink = new InfluxSink({ config: config(), bucket });

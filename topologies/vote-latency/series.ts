@@ -23,9 +23,9 @@ export function votePoint(vote: Vote): Point {
   return {
     measurement: 'vote_latency',
     tags: {
+      network: vote.network,
       validator_id: short(vote.validator),
       vote_account: short(vote.voteAccount),
-      network: vote.network,
     },
     fields: {
       latency_slots: BigInt(latencySlots),
@@ -33,7 +33,7 @@ export function votePoint(vote: Vote): Point {
       landed_slot: BigInt(vote.landedSlot),
       latency_ms: BigInt(Math.round(latencySlots * (vote.slotMs ?? SLOT_MS))),
     },
-    timestampNs: pointTimestampNs(vote.timestamp, `${vote.voteAccount}/${vote.votedSlot}`),
+    timestampNs: pointTimestampNs(vote.timestamp, `${vote.voteAccount}:${vote.votedSlot}`),
   };
 }
 
@@ -52,11 +52,11 @@ export function rollupPoint(rollup: Rollup, step?: StepName): Point {
   return {
     measurement: 'vote_latency_rollup',
     tags: {
-      scope: rollup.scope,
-      ...(rollup.scope === 'validator' ? { validator_id: short(rollup.id) } : {}),
-      ...(rollup.voteAccount === undefined ? {} : { vote_account: short(rollup.voteAccount) }),
       network: rollup.network,
-      ...(step === undefined ? {} : { step }),
+      scope: rollup.scope,
+      ...(step !== undefined && { step }),
+      ...(rollup.scope === 'validator' && { validator_id: short(rollup.id) }),
+      ...(rollup.voteAccount !== undefined && { vote_account: short(rollup.voteAccount) }),
     },
     fields: {
       count: BigInt(rollup.count),

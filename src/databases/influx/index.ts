@@ -12,16 +12,12 @@ export {
 export {
   type BucketSpec,
   fleetBuckets,
-  type MeasuredVote,
   ROLLUP_MEASUREMENT,
   type RollupStep,
   rollupBucket,
-  rollupPoint,
   tagOfPubkey,
   VOTE_MEASUREMENT,
   voteBuckets,
-  votePoint,
 } from './schema.ts';
 export { type BucketReport, setupBuckets } from './setup.ts';
 export { InfluxSink, type InfluxSinkOptions } from './sink.ts';
-export { pointTimestampNs } from './timestamp.ts';

@@ -1,9 +1,8 @@
 /**
- * What lies where in InfluxDB: buckets with their retention, and how votes and rollups become points
- * (mission V2, V3, S2; contract, Stores). All fields of a point go in one line, and their types never drift.
+ * What lies where in InfluxDB: buckets with their retention, measurements and tags (mission V2, V3, S2; contract,
+ * Stores). How votes and rollups become points stands with their topology.
  */
-import { days, hours, type Point, type Rollup } from '../../model/index.ts';
-import { pointTimestampNs } from './timestamp.ts';
+import { days, hours } from '../../model/index.ts';
 
 export interface BucketSpec {
   readonly name: string;
@@ -41,63 +40,4 @@ export function rollupBucket(step: RollupStep): string {
 /** What of a pubkey becomes a tag [V2]. */
 export function tagOfPubkey(pubkey: string): string {
   return pubkey.slice(0, 8);
-}
-
-/** A vote as it is measured; slots are whole numbers, ms may not be (slot times of 400.5 ms round). */
-export interface MeasuredVote {
-  readonly validator: string;
-  readonly voteAccount: string;
-  readonly network: string;
-  readonly votedSlot: number;
-  readonly landedSlot: number;
-  readonly latencySlots: number;
-  readonly latencyMs: number;
-  /** Event time, ms since the epoch. */
-  readonly timestamp: number;
-}
-
-/** A raw vote's point [V2]; the same vote lands on the same point however often it is written. */
-export function votePoint(vote: MeasuredVote): Point {
-  return {
-    measurement: VOTE_MEASUREMENT,
-    tags: {
-      network: vote.network,
-      validator_id: tagOfPubkey(vote.validator),
-      vote_account: tagOfPubkey(vote.voteAccount),
-    },
-    fields: {
-      latency_slots: BigInt(vote.latencySlots),
-      voted_slot: BigInt(vote.votedSlot),
-      landed_slot: BigInt(vote.landedSlot),
-      latency_ms: BigInt(Math.round(vote.latencyMs)),
-    },
-    timestampNs: pointTimestampNs(vote.timestamp, `${vote.voteAccount}:${vote.votedSlot}`),
-  };
-}
-
-/** A rollup's point at its window's start; a later revision overwrites an earlier one. */
-export function rollupPoint(rollup: Rollup, step: RollupStep): Point {
-  const ofValidator = rollup.scope === 'validator';
-  return {
-    measurement: ROLLUP_MEASUREMENT,
-    tags: {
-      network: rollup.network,
-      scope: rollup.scope,
-      ...(step === '5m' ? {} : { step }),
-      validator_id: ofValidator ? tagOfPubkey(rollup.id) : '',
-      vote_account: tagOfPubkey(rollup.voteAccount ?? ''),
-    },
-    fields: {
-      count: BigInt(rollup.count),
-      mean: rollup.mean,
-      min: rollup.min,
-      max: rollup.max,
-      stddev: rollup.stddev,
-      p50: rollup.p50,
-      p95: rollup.p95,
-      p99: rollup.p99,
-      moving_average: rollup.movingAverage,
-    },
-    timestampNs: BigInt(rollup.window.start) * 1_000_000n,
-  };
 }

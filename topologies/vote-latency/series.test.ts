@@ -1,16 +1,15 @@
 import { expect, test } from 'vitest';
-import type { Rollup } from '../../model/index.ts';
-import { encodeLine } from './codec.ts';
-import { rollupBucket, rollupPoint, voteBuckets, votePoint } from './schema.ts';
+import { encodeLine, rollupBucket, voteBuckets } from '../../src/databases/influx/index.ts';
+import type { Rollup } from '../../src/model/index.ts';
+import { influxFeeds, rollupDataPoints, rollupPoint, voteDataPoint, votePoint } from './series.ts';
 
 const vote = {
   validator: '7Np41oeYqPefeNQEHSv1UDhYrehxin3NStELsSKCT4K2',
   voteAccount: '3N7s9zXMZ4QqvHQR15t5GNHyqc89KduzMP7423eWiD5g',
-  network: 'testnet',
+  network: 'testnet' as const,
   votedSlot: 312_345_678,
   landedSlot: 312_345_681,
-  latencySlots: 3,
-  latencyMs: 1_201.5,
+  slotMs: 400.5,
   timestamp: 1_732_147_200_123,
 };
 
@@ -49,7 +48,7 @@ const rollup: Rollup = {
 };
 
 test('a rollup stands at its window start, its count an integer and all else floats even when whole', () => {
-  expect(encodeLine(rollupPoint(rollup, '5m'))).toBe(
+  expect(encodeLine(rollupPoint(rollup))).toBe(
     'vote_latency_rollup,network=testnet,scope=validator,validator_id=7Np41oeY,vote_account=3N7s9zXM count=3i,mean=2,min=1,max=3,stddev=0.5,p50=2,p95=3,p99=3,moving_average=2.5 1732147200000000000',
   );
 });
@@ -65,4 +64,35 @@ test('hours and days share a bucket and are told apart by a tag; a network has n
     'validator-metrics',
   ]);
   expect(voteBuckets.map(({ name }) => name)).toContain(rollupBucket('5m'));
+});
+
+test('each InfluxDB feed ends in a bucket that setup makes', () => {
+  const buckets = influxFeeds
+    .flatMap((feed) => feed.sinks)
+    .map((sink) => sink.replace('influx:', ''));
+  expect(buckets).toEqual(voteBuckets.map(({ name }) => name));
+});
+
+test('KairosDB points carry whole keys; counts are longs, the rest doubles', () => {
+  expect(voteDataPoint(vote)).toEqual({
+    metric: 'vote_latency',
+    tags: { validator: vote.validator, vote_account: vote.voteAccount, network: 'testnet' },
+    timestampMs: vote.timestamp,
+    value: 3n,
+  });
+  const points = rollupDataPoints(rollup, '1h');
+  expect(points.map(({ metric, value }) => [metric, value])).toEqual([
+    ['vote_latency.count', 3n],
+    ['vote_latency.mean', 2],
+    ['vote_latency.p50', 2],
+    ['vote_latency.p95', 3],
+    ['vote_latency.p99', 3],
+  ]);
+  expect(points[0]?.tags).toEqual({
+    scope: 'validator',
+    id: vote.validator,
+    network: 'testnet',
+    step: '1h',
+  });
+  expect(points[0]?.timestampMs).toBe(rollup.window.start);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fnv1a64, pointTimestampNs } from './timestamp.ts';
+import { fnv1a64, pointTimestampNs } from './point-time.ts';
 
 const hex = (text: string) => {
   const { high, low } = fnv1a64(text);
