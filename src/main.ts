@@ -82,6 +82,8 @@ export async function startEngine(
   }
 }
 
+export { type SetupStep, setUp } from './wiring/set-up.ts';
+
 interface Parts {
   readonly settings: Settings;
   readonly clock: Clock;
@@ -221,9 +223,7 @@ class RunningEngine implements Engine {
           ),
         ),
       async flushBacklog(sink) {
-        const feed = find(sink);
-        feed?.bound.delivery?.retryNow();
-        return feed !== undefined;
+        return find(sink)?.bound.delivery?.retryNow() ?? false;
       },
       async clearBacklog(sink) {
         return find(sink)?.clear();

@@ -1,0 +1,81 @@
+/** `tidemark setup`: topics, buckets and keyspace, as far as the settings name their servers. May be run again. */
+import { influxFeeds, kairosFeeds, voteLatency } from '../../topologies/index.ts';
+import { setupBuckets, voteBuckets } from '../databases/influx/index.ts';
+import { setupKairos } from '../databases/kairos/index.ts';
+import { TidemarkError } from '../model/index.ts';
+import {
+  type Clock,
+  type Logger,
+  type Settings,
+  silentLogger,
+  systemClock,
+} from '../runtime/index.ts';
+import { topicsOf } from '../stream/index.ts';
+import { influxOf } from './feeds.ts';
+import { openBroker } from './open-broker.ts';
+
+export interface SetupStep {
+  /** `topic votes (4 partitions)`, `bucket vote-latencies-raw`. */
+  readonly what: string;
+  readonly outcome: 'made' | 'kept';
+}
+
+export async function setUp(
+  settings: Settings,
+  logger: Logger = silentLogger,
+  clock: Clock = systemClock,
+): Promise<readonly SetupStep[]> {
+  const steps = [...(await setUpTopics(settings, logger, clock))];
+  const influx = influxOf(settings);
+  if (influx !== undefined) {
+    for (const { bucket, done, detail } of await setupBuckets(influx, voteBuckets)) {
+      steps.push({
+        what: `bucket ${bucket} (${detail})`,
+        outcome: done === 'kept' ? 'kept' : 'made',
+      });
+    }
+  }
+  if (settings.cassandra.hosts.length > 0) {
+    for (const { name, state, note } of await setupKairos(settings.cassandra, clock)) {
+      steps.push({
+        what: note === undefined ? name : `${name} (${note})`,
+        outcome: state === 'made' ? 'made' : 'kept',
+      });
+    }
+  }
+  return steps;
+}
+
+async function setUpTopics(
+  settings: Settings,
+  logger: Logger,
+  clock: Clock,
+): Promise<readonly SetupStep[]> {
+  const specs = [voteLatency, ...influxFeeds, ...kairosFeeds].flatMap((topology) =>
+    topicsOf(topology),
+  );
+  const names = [...new Set(specs.map((spec) => spec.name))];
+  try {
+    const broker = await openBroker(settings, clock, logger);
+    try {
+      const before = new Set((await broker.describeTopics(names)).map((topic) => topic.name));
+      await broker.createTopics(specs);
+      const after = await broker.describeTopics(names);
+      return after.map(({ name, partitions }) => ({
+        what: `topic ${name} (${partitions.length} ${partitions.length === 1 ? 'partition' : 'partitions'})`,
+        outcome: before.has(name) ? 'kept' : 'made',
+      }));
+    } finally {
+      await broker.close();
+    }
+  } catch (error) {
+    // The engine that holds the embedded log makes its topics itself when it starts.
+    if (error instanceof TidemarkError && error.code === 'DIRECTORY_IN_USE') {
+      return names.map((name) => ({
+        what: `topic ${name} (the running engine keeps it)`,
+        outcome: 'kept',
+      }));
+    }
+    throw error;
+  }
+}
