@@ -61,6 +61,13 @@ function outcome(
   return all;
 }
 
+/** A decoder that has learned the layout of `usual`. */
+function trained(usual: string | Buffer): ReturnType<typeof votes.createDecoder> {
+  const decoder = votes.createDecoder();
+  decoder.decode(batchOf(new Array(300).fill(usual)));
+  return decoder;
+}
+
 const decodeOne = (value: string | Buffer | null) => outcome(votes.createDecoder(), [value])[0];
 
 /** What a value means: JSON.parse, then each field, then the rule across fields. */
@@ -124,9 +131,10 @@ describe('what a record means', () => {
     ['an optional field given, then null', json.replace('}', ',"slotMs":1,"slotMs":null}')],
   ])('%s change nothing', (_, value) => {
     expect(decodeOne(value)).toEqual(vote);
-    expect(outcome(votes.createDecoder(), [json, json, value, json, value])).toEqual(
-      new Array(5).fill(vote),
-    );
+    for (const decoder of [votes.createDecoder(), trained(json), trained(value)]) {
+      const five = [json, json, value, json, value];
+      expect(outcome(decoder, five)).toEqual(new Array(5).fill(vote));
+    }
   });
 
   test.each([
@@ -161,6 +169,7 @@ describe('what a record means', () => {
     ['a fraction for a whole number', json.replace('356797318', '1.5'), 'FIELD_INVALID'],
     ['a number below the least', json.replace('356797318', '-1'), 'FIELD_INVALID'],
     ['a number beyond 2^53', json.replace('356797318', '90071992547409930'), 'FIELD_INVALID'],
+    ['a number above the most', json.replace('}', ',"slotMs":60001}'), 'FIELD_INVALID'],
     ['a text too long', json.replace('123vij', '123vijX'), 'FIELD_INVALID'],
     ['a text that is not of the pattern', json.replace('123JiW', '0OIl!!'), 'FIELD_INVALID'],
     ['half a surrogate pair', json.replace('123vij', '\\ud800'), 'FIELD_INVALID'],
@@ -169,7 +178,9 @@ describe('what a record means', () => {
     ['landing before voting', json.replace('356797320', '356797317'), 'LANDED_BEFORE_VOTED'],
   ])('%s: rejected', (_, value, code) => {
     expect(decodeOne(value)).toBe(code);
-    expect(outcome(votes.createDecoder(), [json, value, json])).toEqual([vote, code, vote]);
+    for (const decoder of [votes.createDecoder(), trained(json)]) {
+      expect(outcome(decoder, [json, value, json])).toEqual([vote, code, vote]);
+    }
   });
 
   test('zero, negatives, fractions and -0 are the doubles that JSON.parse gives', () => {
@@ -254,7 +265,13 @@ describe('the fast parser and JSON.parse', () => {
       if (reversed) entries.reverse();
       return Buffer.from(JSON.stringify(Object.fromEntries(entries), null, space));
     });
-  const mutation = fc.record({
+  interface Mutation {
+    readonly at: number;
+    readonly remove: number;
+    readonly insert: string;
+    readonly latin1: boolean;
+  }
+  const mutation: fc.Arbitrary<Mutation> = fc.record({
     at: fc.nat(),
     remove: fc.nat(3),
     insert: fc.oneof(
@@ -288,18 +305,17 @@ describe('the fast parser and JSON.parse', () => {
     ),
     latin1: fc.boolean(),
   });
-  const mutated = fc
-    .tuple(record, fc.array(mutation, { minLength: 1, maxLength: 3 }))
-    .map(([bytes, mutations]) =>
-      mutations.reduce((now, { at, remove, insert, latin1 }) => {
-        const place = at % (now.length + 1);
-        return Buffer.concat([
-          now.subarray(0, place),
-          Buffer.from(insert, latin1 ? 'latin1' : 'utf8'),
-          now.subarray(place + remove),
-        ]);
-      }, bytes),
-    );
+  const mutations = fc.array(mutation, { minLength: 1, maxLength: 3 });
+  const mutate = (bytes: Buffer, all: readonly Mutation[]) =>
+    all.reduce((now, { at, remove, insert, latin1 }) => {
+      const place = at % (now.length + 1);
+      return Buffer.concat([
+        now.subarray(0, place),
+        Buffer.from(insert, latin1 ? 'latin1' : 'utf8'),
+        now.subarray(place + remove),
+      ]);
+    }, bytes);
+  const mutated = fc.tuple(record, mutations).map(([bytes, all]) => mutate(bytes, all));
   const noise = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
 
   const value = fc.oneof(
@@ -319,19 +335,41 @@ describe('the fast parser and JSON.parse', () => {
     );
   });
 
-  test('agree on every record once a layout is learned, whatever that layout is', () => {
+  test('agree on every record once a layout is learned, also on those that are nearly of it', () => {
     fc.assert(
-      fc.property(record, batches, (usual, all) => {
-        const decoder = votes.createDecoder();
-        const many = new Array<Buffer>(600).fill(usual);
-        expect(outcome(decoder, many)).toEqual(many.map(() => meaning(usual)));
-        for (const values of all) {
+      fc.property(record, fc.array(mutations, { maxLength: 20 }), batches, (usual, nearly, all) => {
+        const decoder = trained(usual);
+        const close = nearly.map((each) => mutate(usual, each));
+        for (const values of [close, ...all]) {
           const mixed = values.flatMap((bytes) => [usual, bytes]);
           expect(outcome(decoder, mixed)).toEqual(mixed.map(meaning));
         }
       }),
       { numRuns: 400 },
     );
+  });
+
+  test('agree, once a layout is learned, on records that lack any of its fields or have another value', () => {
+    const others = ['1.5', '-1', '99999999999999999', '"x"', 'null', '{}', '1e3', '""'];
+    const entries = Object.entries({ ...vote, slotMs: 400 });
+    const decoder = trained(JSON.stringify(Object.fromEntries(entries)));
+    for (let i = 0; i < entries.length; i++) {
+      const [name, own] = entries[i] as [string, unknown];
+      const first = Object.fromEntries(entries.slice(0, i));
+      const without = Object.fromEntries(entries.filter((_, k) => k !== i));
+      const json = JSON.stringify({ ...without, [name]: own });
+      const value = JSON.stringify(own);
+      const changed = others.map((other) =>
+        JSON.stringify(Object.fromEntries(entries)).replace(
+          `"${name}":${value}`,
+          `"${name}":${other}`,
+        ),
+      );
+      const values = [JSON.stringify(first), JSON.stringify(without), json, ...changed].map(
+        (text) => Buffer.from(text),
+      );
+      expect(outcome(decoder, values)).toEqual(values.map(meaning));
+    }
   });
 
   test('agree while the layout changes more often than a decoder learns', () => {
