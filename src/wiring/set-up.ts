@@ -51,10 +51,9 @@ async function setUpTopics(
   logger: Logger,
   clock: Clock,
 ): Promise<readonly SetupStep[]> {
-  const specs = [voteLatency, ...influxFeeds, ...kairosFeeds].flatMap((topology) =>
-    topicsOf(topology),
-  );
-  const names = [...new Set(specs.map((spec) => spec.name))];
+  const wanted = [voteLatency, ...influxFeeds, ...kairosFeeds].flatMap(topicsOf);
+  const specs = [...new Map(wanted.map((spec) => [spec.name, spec])).values()];
+  const names = specs.map((spec) => spec.name);
   try {
     const broker = await openBroker(settings, clock, logger);
     try {

@@ -52,7 +52,10 @@ export async function createTopics(
   for (const { name } of specs) assertTopicName(name);
   const names = specs.map(({ name }) => name);
   const existing = new Set(await cluster.refresh(names));
-  const missing = specs.filter(({ name }) => !existing.has(name));
+  // The broker refuses a request that names a topic twice.
+  const missing = [...new Map(specs.map((spec) => [spec.name, spec])).values()].filter(
+    ({ name }) => !existing.has(name),
+  );
   if (missing.length === 0) return;
   try {
     await cluster.request(cluster.controllerId, 'CreateTopics', {
