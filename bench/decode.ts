@@ -4,7 +4,7 @@
  * rounds; the clock is this thread's CPU time, so that the machine's other load counts little.
  */
 import { integer, recordCodec, text } from '../src/stream/codecs/index.ts';
-import { recordBatchOf } from '../src/stream/record-batch.ts';
+import { recordBatchOf } from '../src/stream/index.ts';
 
 const VALIDATORS = 2_000;
 const RECORDS = 8_000;
