@@ -55,7 +55,7 @@ export interface TopicSpec {
   readonly partitions?: number;
   /** `delete` by time and bytes (default), or `compact`: the last value of each key is kept for ever. */
   readonly cleanup?: 'delete' | 'compact';
-  /** Absent or -1 = for ever. */
+  /** -1 = for ever; absent = the broker's default. */
   readonly retentionMs?: number;
   readonly retentionBytes?: number;
   /** Which time the log keeps for a record. Default `append`, so that a replay judges as the live run did. */

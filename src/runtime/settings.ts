@@ -196,6 +196,15 @@ export const settingsSchema = section({
     minimum: 1,
     maximum: 1_024,
   }),
+  retentionHours: whole({
+    description:
+      'How long the embedded log keeps records; a sink that is away for longer loses what it missed. 0: for ever.',
+    environment: 'TIDEMARK_RETENTION_HOURS',
+    unit: 'h',
+    default: 168,
+    minimum: 0,
+    maximum: 876_000,
+  }),
   logLevel: choice(['debug', 'info', 'warn', 'error', 'silent'], {
     description: 'Least weight of a log line that is written.',
     environment: 'LOG_LEVEL',

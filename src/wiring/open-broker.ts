@@ -6,7 +6,7 @@ import {
   openEmbeddedBroker,
   openKafkaBroker,
 } from '../broker/index.ts';
-import { FatalError, messageOf } from '../model/index.ts';
+import { FatalError, hours, messageOf } from '../model/index.ts';
 import type { Clock, Logger, Settings } from '../runtime/index.ts';
 
 export async function openBroker(
@@ -21,6 +21,7 @@ export async function openBroker(
       clock,
       logger,
       defaultPartitions: settings.partitions,
+      defaultRetentionMs: settings.retentionHours === 0 ? -1 : hours(settings.retentionHours),
     });
   }
   const { mechanism, username, password } = kafka.sasl;

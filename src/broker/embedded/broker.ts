@@ -40,6 +40,8 @@ export interface EmbeddedBrokerOptions {
   readonly logger: Logger;
   /** Partitions of topics that do not say. Default 1. */
   readonly defaultPartitions?: number;
+  /** How long topics that do not say keep their records, ms. Default -1: for ever. */
+  readonly defaultRetentionMs?: number;
   /** Bytes of log and state on disk; at the limit appends and commits get RetriableError LOG_FULL. Default: no limit but the disk. */
   readonly storageBytesMax?: number;
   /** Bytes of appends waiting to be written; at the limit more get RetriableError LOG_BUSY. Default 64 MiB. */
@@ -151,8 +153,9 @@ class LogBroker implements EmbeddedBroker {
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
     this.#assertOpen();
-    const { defaultPartitions = 1 } = this.#options;
-    for (const spec of specs) completeSpec(spec, 0, defaultPartitions);
+    const { defaultPartitions = 1, defaultRetentionMs = -1 } = this.#options;
+    const defaults = { partitions: defaultPartitions, retentionMs: defaultRetentionMs };
+    for (const spec of specs) completeSpec(spec, 0, defaults);
     const { topics } = this.#storage.tables;
     await this.#writer.run({
       bytes: 0,
@@ -160,7 +163,7 @@ class LogBroker implements EmbeddedBroker {
         for (const spec of specs) {
           const key = Buffer.from(spec.name);
           if (stage.getShared(topics, key)) continue;
-          const stored = completeSpec(spec, stage.nextNumber('topic'), defaultPartitions);
+          const stored = completeSpec(spec, stage.nextNumber('topic'), defaults);
           stage.putShared(topics, key, Buffer.from(JSON.stringify(stored)));
           stage.afterwards(() => this.#topics.add(spec.name, stored, () => emptyHead));
         }

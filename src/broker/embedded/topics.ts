@@ -188,16 +188,16 @@ export function checkName(name: string, what = 'topic name'): void {
 export function completeSpec(
   spec: TopicSpec,
   number: number,
-  defaultPartitions: number,
+  defaults: { readonly partitions: number; readonly retentionMs: number },
 ): StoredTopic {
   checkName(spec.name);
-  const partitions = spec.partitions ?? defaultPartitions;
+  const partitions = spec.partitions ?? defaults.partitions;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
     throw new FatalError(
       `Topic "${spec.name}" can't have ${partitions} partitions: give 1 to ${PARTITIONS_MAX}.`,
       { code: 'TOPIC_INVALID', context: { topic: spec.name, partitions } },
     );
-  const { retentionMs = -1, retentionBytes = -1 } = spec;
+  const { retentionMs = defaults.retentionMs, retentionBytes = -1 } = spec;
   for (const [name, value] of Object.entries({ retentionMs, retentionBytes }))
     if (value !== -1 && !(value > 0))
       throw new FatalError(

@@ -36,8 +36,8 @@ function configOf(spec: TopicSpec): Record<string, string> {
       ? COMPACTED
       : {
           'cleanup.policy': 'delete',
-          'retention.ms': String(retentionMs ?? -1),
-          'retention.bytes': String(retentionBytes ?? -1),
+          ...(retentionMs === undefined ? {} : { 'retention.ms': String(retentionMs) }),
+          ...(retentionBytes === undefined ? {} : { 'retention.bytes': String(retentionBytes) }),
         }),
   };
 }
