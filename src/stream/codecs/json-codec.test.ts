@@ -75,3 +75,11 @@ test('a column of mixed values is text, of what is no text its JSON', () => {
   expect(codes).toEqual(Int32Array.of(0, 0, 1, -1, -1));
   expect([0, 1].map((code) => dictionary.text(code))).toEqual(['1', '[2]']);
 });
+
+test('a field that no record has had yet reads as absent, so that one odd record stops no topology', () => {
+  const decoded = jsonCodec()
+    .createDecoder()
+    .decode(batchOf(['{"other":1}', '"text"']));
+  expect(decoded.columns.host).toBeUndefined();
+  expect(decoded.absent?.()).toEqual(Float64Array.of(Number.NaN, Number.NaN));
+});

@@ -55,6 +55,8 @@ class JsonDecoder<T> implements Decoder<T> {
     }
     return {
       columns: lazyColumns(this.#fields, rows),
+      // Without a schema any field may come yet: one record without it must not stop the task that asks for it.
+      absent: () => new Float64Array(count).fill(Number.NaN),
       timestamps,
       selected: rejects.length === 0 ? undefined : Int32Array.from(good),
       rejects,
