@@ -1,5 +1,6 @@
 /** The language of topologies and what runs them. */
 export * from './aggregate.ts';
+export * from './aggregates/index.ts';
 export * from './batch.ts';
 export * from './codec.ts';
 export * from './codecs/index.ts';
