@@ -71,9 +71,13 @@ const TRANSIENT = new Set([
   'NOT_CONTROLLER',
 ]);
 
+/** The server's certificate was refused: trying again would not change that. */
+const isCertificateRefused = (error: unknown): boolean =>
+  /CERT|UNABLE_TO_|SELF_SIGNED/.test(String((error as { code?: unknown } | undefined)?.code));
+
 /** No answer, or none that says whether it happened: connection lost, timed out, no broker reached. */
 export function isUnreachable(error: unknown): boolean {
-  if (typeOf(error) !== undefined) return false;
+  if (typeOf(error) !== undefined || isCertificateRefused(error)) return false;
   const name = error instanceof Error ? error.name : '';
   return (
     name === 'KafkaJSConnectionError' ||
@@ -133,6 +137,16 @@ export function asTidemarkError(
       cause: error,
       context,
     });
+  }
+  if (isCertificateRefused(error)) {
+    return new FatalError(
+      `${message}. Give the authority that signed it (KAFKA_TLS with its ca).`,
+      {
+        code: 'KAFKA_CERTIFICATE_REFUSED',
+        cause: error,
+        context,
+      },
+    );
   }
   if (isUnreachable(error)) {
     return new RetriableError(message, { code: 'KAFKA_UNREACHABLE', cause: error, context });

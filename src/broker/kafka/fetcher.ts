@@ -14,11 +14,19 @@ import {
   typeOf,
   unknownTopic,
 } from './errors.ts';
-import { type FetchAnswer, type FetchedPartition, fetchExchange } from './fetch.ts';
+import { type FetchAnswer, fetchExchange } from './fetch.ts';
+import {
+  type Accepted,
+  type Hold,
+  isStalled,
+  keyOf,
+  makePartition,
+  type Partition,
+  tp,
+} from './fetched-partition.ts';
 import { errorFromCode } from './library.ts';
 import { listOffsets, Offset } from './offsets.ts';
-import { RecordQueue } from './record-queue.ts';
-import { openRecordSet, openRuns, type RecordSet } from './record-set.ts';
+import { openRecordSet, openRuns } from './record-set.ts';
 import {
   batchesAborted,
   fetchFailed,
@@ -50,38 +58,10 @@ const SLICE_MS = 5;
 const SHORT_WAIT_MS = 10;
 const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 2_000;
+/** Held this long, a partition gives up its buffers when others need the memory. */
+const HELD_LONG_MS = 1_000;
 /** A topic that is gone this long was deleted. */
 const TOPIC_GONE_MS = 30_000;
-
-interface Partition extends TopicPartition {
-  readonly queue: RecordQueue;
-  /** Where the next fetch begins: behind what is fetched, being unpacked or queued. */
-  fetchOffset: number;
-  /** Fetched and not handed over, bytes. */
-  buffered: number;
-  held: boolean;
-  /** Looking up where to go on; not to be fetched. */
-  recovering: boolean;
-  endOffset: number;
-  confirmedAtMs: number;
-  progressAtMs: number;
-  goneSinceMs: number | undefined;
-}
-
-/** An answer's memory, shared by the partitions in it. */
-interface Hold {
-  bytes: number;
-  parts: number;
-}
-
-interface Accepted {
-  readonly partition: Partition;
-  readonly part: FetchedPartition;
-  readonly set: RecordSet;
-  readonly hold: Hold;
-}
-
-const keyOf = ({ topic, partition }: TopicPartition): string => `${partition}:${topic}`;
 
 export class Fetcher {
   readonly #settings: FetcherSettings;
@@ -116,27 +96,7 @@ export class Fetcher {
   }
 
   #place(at: TopicPartition & { readonly offset: number }, held: boolean): void {
-    const { topic, partition, offset } = at;
-    if (!Number.isSafeInteger(offset) || offset < 0) {
-      throw new FatalError(`${topic}/${partition}: ${offset} is no offset`, {
-        code: 'OFFSET_INVALID',
-        context: { topic, partition },
-      });
-    }
-    const now = this.#settings.clock.now();
-    this.#partitions.set(keyOf(at), {
-      topic,
-      partition,
-      queue: new RecordQueue({ topic, partition }, offset),
-      fetchOffset: offset,
-      buffered: 0,
-      held,
-      recovering: false,
-      endOffset: offset,
-      confirmedAtMs: 0,
-      progressAtMs: now,
-      goneSinceMs: undefined,
-    });
+    this.#partitions.set(keyOf(at), makePartition(at, held, this.#settings.clock.now()));
     this.#wake();
     void this.#locate();
   }
@@ -153,6 +113,7 @@ export class Fetcher {
     const partition = this.#partitions.get(keyOf(at));
     if (partition === undefined || !partition.held) return;
     partition.held = false;
+    partition.dropped = false;
     partition.progressAtMs = this.#settings.clock.now();
     this.#pumpSoon();
     this.#wake();
@@ -187,7 +148,9 @@ export class Fetcher {
 
   /** Starts a loop for each broker that leads something of ours, looking up leaders that aren't known. */
   #locate(): Promise<void> {
-    this.#locating ??= this.#locateOnce()
+    // Partitions that come together go into one fetch: begin when all have been placed.
+    this.#locating ??= Promise.resolve()
+      .then(() => this.#locateOnce())
       .catch((error) => this.#fail(error))
       .finally(() => {
         this.#locating = undefined;
@@ -239,7 +202,7 @@ export class Fetcher {
     while (!signal.aborted) {
       const { wanted, held } = this.#wanted(node);
       if (wanted.length === 0) {
-        await new Promise<void>((resolve) => this.#wakers.push(resolve));
+        await this.#untilWoken(held);
         continue;
       }
       try {
@@ -270,17 +233,43 @@ export class Fetcher {
     }
   }
 
+  /** Until something changes; with held partitions, also until they have been held for long. */
+  async #untilWoken(held: boolean): Promise<void> {
+    const woken = new AbortController();
+    const wake = new Promise<void>((resolve) => this.#wakers.push(resolve));
+    if (!held) return wake;
+    const long = this.#settings.clock.sleep(HELD_LONG_MS, woken.signal).catch(() => {});
+    await Promise.race([wake, long]);
+    woken.abort();
+  }
+
+  /**
+   * Makes room when memory is used up: what was fetched of a partition that its handlers hold for long is thrown
+   * away and fetched again when they go on. Else a few held partitions would keep all others waiting.
+   */
+  #makeRoom(): void {
+    const since = this.#settings.clock.now() - HELD_LONG_MS;
+    for (const partition of this.#partitions.values()) {
+      if (!partition.held || partition.buffered === 0 || partition.heldSinceMs > since) continue;
+      partition.queue.clear();
+      partition.drops++;
+      partition.dropped = true;
+      partition.fetchOffset = partition.queue.nextOffset;
+    }
+  }
+
   /** What to ask this broker for, in turns; `held` when partitions of it are not asked for. */
   #wanted(node: number): { wanted: { partition: Partition; offset: number }[]; held: boolean } {
     const { cluster, limits } = this.#settings;
     const wanted: { partition: Partition; offset: number }[] = [];
     let held = false;
+    if (this.#buffered >= limits.bufferBytesMax) this.#makeRoom();
     for (const partition of this.#partitions.values()) {
       if (cluster.knownLeader(partition.topic, partition.partition) !== node) continue;
       if (
         partition.recovering ||
         partition.buffered >= limits.partitionBytesMax ||
-        (partition.held && partition.buffered > 0) ||
+        (partition.held && (partition.buffered > 0 || partition.dropped)) ||
         this.#buffered >= limits.bufferBytesMax
       ) {
         held = true;
@@ -342,14 +331,14 @@ export class Fetcher {
       partition.fetchOffset = set.nextOffset;
       partition.buffered += part.records.length;
       hold.parts++;
-      accepted.push({ partition, part, set, hold });
+      accepted.push({ partition, drops: partition.drops, part, set, hold });
     }
     if (hold.parts > 0) this.#buffered += hold.bytes;
     return accepted;
   }
 
   async #unpack(accepted: readonly Accepted[]): Promise<void> {
-    for (const { partition, part, set, hold } of accepted) {
+    for (const { partition, drops, part, set, hold } of accepted) {
       const runs = await openRuns(part.records, set);
       let extra = 0;
       for (let i = 0; i < runs.length; i++) {
@@ -366,7 +355,7 @@ export class Fetcher {
         if (--hold.parts === 0) this.#buffered -= hold.bytes;
         this.#wake();
       };
-      if (this.#partitions.get(keyOf(partition)) === partition) {
+      if (this.#partitions.get(keyOf(partition)) === partition && partition.drops === drops) {
         partition.queue.push({ runs, nextOffset: set.nextOffset, release });
         partition.progressAtMs = this.#settings.clock.now();
       } else release();
@@ -398,8 +387,10 @@ export class Fetcher {
           const wantsMore = this.#settings.batch(batch);
           // The handler may have sought, or lost the partition.
           const current = this.#partitions.get(keyOf(partition));
-          if (!wantsMore && current !== undefined) current.held = true;
-          else if (!partition.queue.isEmpty) more = true;
+          if (!wantsMore && current !== undefined) {
+            current.held = true;
+            current.heldSinceMs = this.#settings.clock.now();
+          } else if (!partition.queue.isEmpty) more = true;
         } catch (error) {
           this.#fail(error);
           return;
@@ -470,11 +461,7 @@ export class Fetcher {
     const now = clock.now();
     const stalled = new Map<number, Partition>();
     for (const partition of this.#partitions.values()) {
-      if (partition.held || partition.recovering || !partition.queue.isEmpty) continue;
-      const since = Math.max(partition.progressAtMs, partition.goneSinceMs ?? 0);
-      const behind = partition.endOffset > partition.queue.nextOffset;
-      const unheard = now - Math.max(partition.confirmedAtMs, since) > stallTimeoutMs;
-      if (!unheard && !(behind && now - since > stallTimeoutMs)) continue;
+      if (!isStalled(partition, now, stallTimeoutMs)) continue;
       partition.progressAtMs = now;
       const leader = cluster.knownLeader(partition.topic, partition.partition);
       if (leader !== undefined) stalled.set(leader, partition);
@@ -494,5 +481,3 @@ export class Fetcher {
     this.#settings.failed(asTidemarkError(error, 'reading from Kafka'));
   }
 }
-
-const tp = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
