@@ -22,8 +22,14 @@ export type WithMovingAverage<S> = Windowed<S> & { readonly movingAverage: numbe
 /** A key that gives no window for so long is forgotten: [event time since its last window's end, ms]. */
 const FORGET_AFTER_MS = 30 * 86_400_000;
 
+interface RingEntry {
+  readonly start: number;
+  readonly sum: number;
+  readonly count: number;
+}
+
 interface Ring {
-  readonly windows: { readonly start: number; readonly sum: number; readonly count: number }[];
+  readonly windows: readonly RingEntry[];
   /** Exponential only: average before the newest window. */
   readonly before?: number;
 }
@@ -40,33 +46,12 @@ export function movingAverage<S>(
     task.store(rings);
     const average = (row: Windowed<S> & { state: S }): number => {
       const key = joinKey(row.key);
-      const ring = rings.get(key) ?? { windows: [] };
       const { sum, count } = of(row.state);
-      const newest = ring.windows.at(-1);
-      const revised = newest?.start === row.start;
-      // A revised window takes its own place again; it is not another one.
-      const windows = ring.windows.filter(
-        (w) => w.start !== row.start && w.start >= row.start - FORGET_AFTER_MS,
-      );
-      windows.push({ start: row.start, sum, count });
-      windows.sort((a, b) => a.start - b.start);
-      if (alpha === undefined) {
-        const last = windows.slice(-over);
-        rings.set(key, { windows: last });
-        const total = last.filter((w) => w.start <= row.start);
-        return total.reduce((s, w) => s + w.sum, 0) / total.reduce((n, w) => n + w.count, 0);
-      }
-      const mean = sum / count;
-      const before = revised
-        ? ring.before
-        : newest === undefined
-          ? undefined
-          : averageOf(newest, ring.before, alpha);
-      rings.set(key, {
-        windows: [{ start: row.start, sum, count }],
-        ...(before === undefined ? {} : { before }),
-      });
-      return before === undefined ? mean : alpha * mean + (1 - alpha) * before;
+      const entry = { start: row.start, sum, count };
+      const ring = rings.get(key);
+      const next = alpha === undefined ? slide(ring, entry, over) : weigh(ring, entry, alpha);
+      rings.set(key, next.ring);
+      return next.average;
     };
     let sweepAt = Number.NEGATIVE_INFINITY;
     return {
@@ -102,11 +87,50 @@ export function movingAverage<S>(
   });
 }
 
-function averageOf(
-  window: { sum: number; count: number },
-  before: number | undefined,
-  alpha: number,
-): number {
+interface Averaged {
+  readonly ring: Ring;
+  readonly average: number;
+}
+
+/** The last `over` windows up to this one; a revised window takes its own place again. */
+function slide(ring: Ring | undefined, entry: RingEntry, over: number): Averaged {
+  const windows = ring?.windows ?? [];
+  const newest = windows.at(-1);
+  const oldest = entry.start - FORGET_AFTER_MS;
+  if (newest === undefined || newest.start < entry.start) {
+    // The usual case: the next window. Only what is too many or too old goes.
+    let drop = Math.max(0, windows.length + 1 - over);
+    while (drop < windows.length && (windows[drop] as RingEntry).start < oldest) drop++;
+    const kept = drop === 0 ? [...windows, entry] : [...windows.slice(drop), entry];
+    return { ring: { windows: kept }, average: meanOf(kept, entry) };
+  }
+  const others = windows.filter((w) => w.start !== entry.start);
+  const sorted = [...others, entry].sort((a, b) => a.start - b.start);
+  const upToThis = sorted.filter((w) => w.start <= entry.start && w.start >= oldest);
+  return { ring: { windows: sorted.slice(-over) }, average: meanOf(upToThis.slice(-over), entry) };
+}
+
+/** `entry` is among the windows, so there is at least one. */
+function meanOf(windows: readonly RingEntry[], entry: RingEntry): number {
+  let sum = 0;
+  let count = 0;
+  for (const w of windows) {
+    sum += w.sum;
+    count += w.count;
+  }
+  return count === 0 ? entry.sum / entry.count : sum / count;
+}
+
+function weigh(ring: Ring | undefined, entry: RingEntry, alpha: number): Averaged {
+  const newest = ring?.windows.at(-1);
+  const revised = newest?.start === entry.start;
+  const before =
+    revised || newest === undefined ? ring?.before : weighted(newest, ring?.before, alpha);
+  const kept = { windows: [entry], ...(before === undefined ? {} : { before }) };
+  return { ring: kept, average: weighted(entry, before, alpha) };
+}
+
+function weighted(window: RingEntry, before: number | undefined, alpha: number): number {
   const mean = window.sum / window.count;
   return before === undefined ? mean : alpha * mean + (1 - alpha) * before;
 }
