@@ -1,0 +1,172 @@
+/**
+ * The program as its users run it: `bin/tidemark up`, in a process of its own, killed, stopped and asked over
+ * HTTP. What it prints is kept for the message of a test that fails.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { systemClock } from '../../src/runtime/index.ts';
+
+const tidemark = fileURLToPath(new URL('../../bin/tidemark', import.meta.url));
+
+export interface EngineProcessOptions {
+  readonly data: string;
+  /** Servers and settings. None is taken from the tests' own environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Behind `up --data … --port 0`. */
+  readonly flags?: readonly string[];
+  /** A script to run instead of `bin/tidemark up`; it gets the same flags and must say `listening on URL`. */
+  readonly script?: string;
+}
+
+const PRINTED_KEPT = 8_000;
+const START_WITHIN_MS = 60_000;
+
+export class EngineProcess {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  readonly #listening: Promise<string>;
+  #printed = '';
+
+  constructor(options: EngineProcessOptions) {
+    const { data, environment = {}, flags = [], script } = options;
+    const program =
+      script === undefined
+        ? [tidemark, 'up']
+        : ['--disable-warning=ExperimentalWarning', '--conditions=tidemark-source', script];
+    this.#child = spawn(process.execPath, [...program, '--data', data, '--port', '0', ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...environment },
+    });
+    this.#exited = once(this.#child, 'close');
+    this.#listening = new Promise((resolve, reject) => {
+      const print = (bytes: Buffer) => {
+        this.#printed = (this.#printed + bytes).slice(-PRINTED_KEPT);
+        const url = /^listening on (\S+)$/m.exec(this.#printed)?.[1];
+        if (url !== undefined) resolve(url);
+      };
+      this.#child.stdout?.on('data', print);
+      this.#child.stderr?.on('data', print);
+      void this.#exited.then(() =>
+        reject(new Error(`it ended before it listened: ${this.report}`)),
+      );
+    });
+    // A life may be over before anybody asks whether it listened.
+    this.#listening.catch(() => {});
+    onTestFinished(() => this.kill());
+  }
+
+  /** Resolves with the address once it takes requests; rejects when it ends before. */
+  async url(): Promise<string> {
+    const late = new AbortController();
+    const url = await Promise.race([
+      this.#listening,
+      systemClock.sleep(START_WITHIN_MS, late.signal).then(() => undefined),
+    ]);
+    late.abort();
+    if (url === undefined) throw new Error(`it does not listen: ${this.report}`);
+    return url;
+  }
+
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The end of what it printed. */
+  get report(): string {
+    return this.#printed.slice(-2_000);
+  }
+
+  /** kill -9; resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** SIGTERM; resolves with the exit code. */
+  async stop(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    await this.#exited;
+    return this.#child.exitCode;
+  }
+}
+
+export async function getJson<T>(url: string): Promise<T> {
+  const response = await fetch(url);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
+  return JSON.parse(text) as T;
+}
+
+interface Topics {
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly { readonly partition: number; readonly nextOffset: number }[];
+  }[];
+}
+interface Topologies {
+  readonly topologies: readonly {
+    readonly name: string;
+    readonly tasks: readonly {
+      readonly partition: number;
+      readonly state: string;
+      readonly error: string | null;
+      readonly offsets: readonly { readonly lag: number }[];
+    }[];
+  }[];
+}
+interface Backlog {
+  readonly sinks: readonly {
+    readonly sink: string;
+    readonly points: number;
+    readonly lastError: string | null;
+  }[];
+}
+
+/** Longer than the engine waits before it calls a quiet partition idle, and then its last windows go out. */
+const QUIET_MS = 7_000;
+
+/**
+ * Resolves when engines that share a log have nothing left to do: all is read, stored and committed, and no
+ * topic has grown for `quietMs`. Rejects with what they still had after `withinMs`.
+ */
+export async function settled(
+  engines: readonly EngineProcess[],
+  { quietMs = QUIET_MS, withinMs = 120_000 } = {},
+): Promise<void> {
+  const urls = await Promise.all(engines.map((engine) => engine.url()));
+  const giveUpAt = systemClock.now() + withinMs;
+  let before = '';
+  let quietSince = systemClock.now();
+  for (;;) {
+    const busy = (await Promise.all(urls.map(unfinished))).flat();
+    const { topics } = await getJson<Topics>(`${urls[0]}/v1/topics`);
+    const ends = JSON.stringify(
+      topics.map(({ name, partitions }) => [name, partitions.map((p) => p.nextOffset)]),
+    );
+    const now = systemClock.now();
+    if (busy.length > 0 || ends !== before) quietSince = now;
+    before = ends;
+    if (now - quietSince >= quietMs) return;
+    if (now > giveUpAt) {
+      const reports = engines.map((engine) => engine.report).join('\n--\n');
+      throw new Error(`not settled after ${withinMs} ms: ${busy.join('; ')}\n${ends}\n${reports}`);
+    }
+    await systemClock.sleep(200);
+  }
+}
+
+async function unfinished(url: string): Promise<string[]> {
+  const { topologies } = await getJson<Topologies>(`${url}/v1/topologies`);
+  const tasks = topologies.flatMap(({ name, tasks }) =>
+    tasks
+      .filter((task) => task.state !== 'running' || task.offsets.some(({ lag }) => lag > 0))
+      .map((task) => `${name}/${task.partition} is ${task.state} ${task.error ?? ''}`),
+  );
+  const { sinks } = await getJson<Backlog>(`${url}/v1/backlog`);
+  const waiting = sinks
+    .filter(({ points }) => points > 0)
+    .map(({ sink, points, lastError }) => `${sink} has ${points} left ${lastError ?? ''}`);
+  return [...tasks, ...waiting];
+}
