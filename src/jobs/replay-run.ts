@@ -44,13 +44,16 @@ export async function runReplay(options: ReplayRunOptions): Promise<void> {
         from: cursor.at,
         maxBytes: READ_BYTES,
       });
-      const batch = read === null ? undefined : upTo(read, range.end);
+      // The first valid record alone: its event time tells from which windows on nothing is missing.
+      const first = !range.whole && run.watermark(range.partition) === undefined;
+      const end =
+        first && read !== null ? Math.min(range.end, (read.offsets[0] as number) + 1) : range.end;
+      const batch = read === null ? undefined : upTo(read, end);
       const reached = batch === undefined ? range.end : Math.min(batch.nextOffset, range.end);
       if (batch !== undefined && batch.count > 0) {
-        const before = run.watermark(range.partition);
         run.process(batch);
-        if (before === undefined)
-          covered.sawFirst(range, run.watermark(range.partition) ?? Number.NEGATIVE_INFINITY);
+        const reachedTime = run.watermark(range.partition);
+        if (first && reachedTime !== undefined) covered.sawFirst(reachedTime);
         await take(covered.whole(run.takeOutputs()));
       }
       onProgress(reached - cursor.at);
@@ -149,8 +152,8 @@ class Coverage {
   #wholeFrom = Number.NEGATIVE_INFINITY;
 
   /** The first event time of a partition whose reading began in the middle. */
-  sawFirst(range: PartitionRange, eventTimeMs: number): void {
-    if (!range.whole) this.#wholeFrom = Math.max(this.#wholeFrom, eventTimeMs + WARM_UP_MS / 2);
+  sawFirst(eventTimeMs: number): void {
+    this.#wholeFrom = Math.max(this.#wholeFrom, eventTimeMs + WARM_UP_MS / 2);
   }
 
   whole(outputs: StageOutputs): StageOutputs {
