@@ -1,4 +1,5 @@
 /** Where records go that can't be used: `<topic>.dead-letter`, with their bytes, place and reason [E5]. */
+import { messageOf, PoisonError } from '../model/index.ts';
 import type { Batch } from './batch.ts';
 import type { OutputRecord, TaskContext } from './task-context.ts';
 
@@ -44,4 +45,20 @@ export function deadLetter(
       message,
     ),
   );
+}
+
+/** Runs a user's function on row i; a PoisonError sets the row aside with its code, all else is thrown on. */
+export function guarded<R>(
+  task: TaskContext,
+  batch: Batch<unknown>,
+  i: number,
+  run: () => R,
+): R | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof PoisonError)) throw error;
+    deadLetter(task, batch, i, error.code, messageOf(error));
+    return undefined;
+  }
 }

@@ -6,6 +6,8 @@
  *   const driver = drive(voteLatency, { partitions: 2 });
  *   driver.pipe('votes', [{ key: 'v1', value: { … } }]);
  *   driver.read('votes.rollup.5m');
+ *
+ * Where a step works asynchronously (`enrich`), what was told waits for it: `await driver.settled()`, then read.
  */
 import { partitionOfKey, type RecordBatch } from '../broker/index.ts';
 import { type LooseRecord, recordBatchOf } from './record-batch.ts';
@@ -41,6 +43,8 @@ interface Driven {
   reading: Map<string, number>;
 }
 
+type Telling = Generator<Promise<void>, void, void>;
+
 const FAR_FUTURE_MS = 8.64e15;
 
 export class TopologyDriver {
@@ -51,6 +55,9 @@ export class TopologyDriver {
   readonly #batchRecords: number;
   readonly #logs = new Map<string, LooseRecord[][]>();
   readonly #tasks: Driven[] = [];
+  /** What was told and is not through, in order; the first waits for something. */
+  #told: Telling[] = [];
+  #waiting: Promise<void> | undefined;
 
   constructor(topology: Topology, options: DriverOptions) {
     this.topology = topology;
@@ -97,31 +104,28 @@ export class TopologyDriver {
 
   /** Processes what is in the logs and not yet processed. */
   run(): void {
-    for (const task of this.#tasks) this.#advance(task);
+    this.#tell(this.#running());
   }
 
   /** Ends an epoch: outputs become visible, state and positions durable; later stages read the outputs. */
   commit(): void {
-    for (const task of this.#tasks) {
-      this.#advance(task);
-      const { records, points } = task.instance.takeOutputs();
-      task.instance.stores.drain((key, value) => {
-        if (value === null) task.state.delete(key.toString('hex'));
-        else task.state.set(key.toString('hex'), Buffer.from(value));
+    this.#tell(this.#committing());
+  }
+
+  /** Resolves when all that was told is through; rejects with what a step threw. */
+  async settled(): Promise<void> {
+    while (this.#told.length > 0) {
+      await this.#waiting?.catch((error: unknown) => {
+        this.#told = [];
+        throw error;
       });
-      task.positions = new Map(task.reading);
-      task.watermarks = task.instance.watermarks();
-      for (const record of records) this.#output(record);
-      for (const { sink, points: written } of points) {
-        const known = this.points.get(sink) ?? [];
-        known.push(...written);
-        this.points.set(sink, known);
-      }
+      this.#goOn();
     }
   }
 
   /** Everything since the last epoch is lost, as at a kill −9; then it is read again. */
   crash(): this {
+    this.#told = [];
     for (const task of this.#tasks) {
       task.instance.close();
       task.instance = this.#instance(task.stage, task.partition);
@@ -137,20 +141,13 @@ export class TopologyDriver {
 
   /** These partitions (default all) are caught up and quiet. */
   idle(partitions?: readonly number[]): this {
-    for (const task of this.#tasks) {
-      if (task.stage === 0 && (partitions === undefined || partitions.includes(task.partition)))
-        task.instance.setIdle(true);
-    }
-    this.commit();
+    this.#tell(this.#idling(partitions));
     return this;
   }
 
   /** The input has ended for good: every window closes, stage by stage. */
   end(): this {
-    for (let stage = 0; stage < this.topology.stages; stage++) {
-      for (const task of this.#tasks) if (task.stage === stage) task.instance.finish();
-      this.commit();
-    }
+    this.#tell(this.#ending());
     return this;
   }
 
@@ -175,7 +172,67 @@ export class TopologyDriver {
     return new StageInstance({ topology: this.topology, stage, partition, partitions });
   }
 
-  #advance(task: Driven): void {
+  /** Does it now, unless something told before still waits; goes on with the rest in `settled`. */
+  #tell(telling: Telling): void {
+    this.#told.push(telling);
+    if (this.#told.length === 1) this.#goOn();
+  }
+
+  #goOn(): void {
+    for (let first = this.#told[0]; first !== undefined; first = this.#told[0]) {
+      // A telling that throws is not gone on with.
+      this.#told.shift();
+      const step = first.next();
+      if (step.done === true) continue;
+      this.#waiting = step.value;
+      this.#told.unshift(first);
+      return;
+    }
+  }
+
+  *#running(): Telling {
+    for (const task of this.#tasks) yield* this.#advance(task);
+  }
+
+  *#committing(): Telling {
+    for (const task of this.#tasks) {
+      yield* this.#advance(task);
+      const { records, points } = task.instance.takeOutputs();
+      task.instance.stores.drain((key, value) => {
+        if (value === null) task.state.delete(key.toString('hex'));
+        else task.state.set(key.toString('hex'), Buffer.from(value));
+      });
+      task.positions = new Map(task.reading);
+      task.watermarks = task.instance.watermarks();
+      for (const record of records) this.#output(record);
+      for (const { sink, points: written } of points) {
+        const known = this.points.get(sink) ?? [];
+        known.push(...written);
+        this.points.set(sink, known);
+      }
+    }
+  }
+
+  *#idling(partitions: readonly number[] | undefined): Telling {
+    for (const task of this.#tasks) {
+      if (task.stage === 0 && (partitions === undefined || partitions.includes(task.partition)))
+        task.instance.setIdle(true);
+    }
+    yield* this.#committing();
+  }
+
+  *#ending(): Telling {
+    for (let stage = 0; stage < this.topology.stages; stage++) {
+      for (const task of this.#tasks) {
+        if (task.stage !== stage) continue;
+        task.instance.finish();
+        yield* drained(task);
+      }
+      yield* this.#committing();
+    }
+  }
+
+  *#advance(task: Driven): Telling {
     for (const topic of task.instance.topics) {
       const log = this.#logs.get(topic)?.[task.partition] ?? [];
       for (let at = task.reading.get(topic) ?? 0; at < log.length; ) {
@@ -184,6 +241,7 @@ export class TopologyDriver {
         task.instance.process(
           recordBatchOf(topic, task.partition, records, log.length) as RecordBatch,
         );
+        yield* drained(task);
         task.reading.set(topic, at);
       }
     }
@@ -218,6 +276,12 @@ export class TopologyDriver {
     const own = log[partition] as LooseRecord[];
     own.push({ key, value, offset: own.length, timestamp });
   }
+}
+
+/** Waits for the work that a task's operators have begun. */
+function* drained(task: Driven): Telling {
+  const waiting = task.instance.drained();
+  if (waiting !== undefined) yield waiting;
 }
 
 /** See `TopologyDriver`. */

@@ -3,7 +3,8 @@
  * topology can be described without being run.
  */
 import { Observable, type OperatorFunction } from 'rxjs';
-import type { Batch } from './batch.ts';
+import { type Batch, selectedCount } from './batch.ts';
+import { progressBatch } from './rows.ts';
 import { currentTask, type TaskContext } from './task-context.ts';
 
 const DESCRIPTION = Symbol.for('tidemark.operator');
@@ -47,6 +48,68 @@ export function operator<A, B>(
         error: (error) => subscriber.error(error),
         complete: () => subscriber.complete(),
       });
+    });
+  };
+  return Object.assign(apply, { [DESCRIPTION]: description });
+}
+
+/** What an asynchronous operator does with each batch of one task. */
+export interface AsyncBatchHandler<A, B> {
+  /**
+   * Begins the work on a batch with rows; the result, called in the order of the batches, gives what goes on.
+   * A rejection ends the task. `signal` aborts when the task lets go of its pipes: nobody wants the rest then.
+   */
+  next(batch: Batch<A>, signal: AbortSignal): Promise<() => Batch<B>>;
+}
+
+/**
+ * Makes an operator whose results come later, in order. The task holds its epoch until they have come (see
+ * `TaskContext.defer`), so that crash and replay are as for any other. A batch without rows passes as time.
+ */
+export function asyncOperator<A, B>(
+  description: OperatorDescription,
+  start: (task: TaskContext) => AsyncBatchHandler<A, B>,
+): Operator<A, B> {
+  const apply: OperatorFunction<Batch<A>, Batch<B>> = (source) => {
+    const task = currentTask();
+    const handler = start(task);
+    return new Observable<Batch<B>>((subscriber) => {
+      const abort = new AbortController();
+      let waiting = 0;
+      let completed = false;
+      const begin = (batch: Batch<A>): Promise<() => Batch<B>> =>
+        selectedCount(batch) === 0
+          ? Promise.resolve(() => progressBatch<B>(batch))
+          : handler.next(batch, abort.signal);
+      const finish = (outcome: PromiseSettledResult<() => Batch<B>>) => {
+        waiting--;
+        if (outcome.status === 'rejected') return subscriber.error(outcome.reason);
+        try {
+          subscriber.next(outcome.value());
+        } catch (error) {
+          subscriber.error(error);
+        }
+        if (completed && waiting === 0) subscriber.complete();
+      };
+      const subscription = source.subscribe({
+        next: (batch) => {
+          if (waiting === 0 && selectedCount(batch) === 0) {
+            subscriber.next(progressBatch<B>(batch));
+            return;
+          }
+          waiting++;
+          task.defer(begin(batch), finish);
+        },
+        error: (error) => subscriber.error(error),
+        complete: () => {
+          completed = true;
+          if (waiting === 0) subscriber.complete();
+        },
+      });
+      return () => {
+        subscription.unsubscribe();
+        abort.abort(new Error('the task lets go of its pipes'));
+      };
     });
   };
   return Object.assign(apply, { [DESCRIPTION]: description });

@@ -40,6 +40,25 @@ export function rowsBatch<T>(init: RowsInit<T>): Batch<T> {
   };
 }
 
+/** New rows, each in the place of the row of `batch` that it was made from: `from[k]` made `rows[k]`. */
+export function madeFrom<R>(
+  batch: Batch<unknown>,
+  rows: readonly R[],
+  from: readonly number[],
+): Batch<R> {
+  const pick = (column: Float64Array) => Float64Array.from(from, (i) => column[i] as number);
+  return rowsBatch({
+    topic: batch.topic,
+    partition: batch.partition,
+    watermark: batch.watermark,
+    rows,
+    offsets: pick(batch.offsets),
+    timestamps: pick(batch.timestamps),
+    watermarks: pick(batch.watermarks),
+    original: (k) => batch.original(from[k] as number),
+  });
+}
+
 /** A batch that carries only time: how far the watermark came. */
 export function progressBatch<T>(frame: BatchFrame): Batch<T> {
   const none = new Float64Array(0);

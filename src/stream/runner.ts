@@ -6,7 +6,9 @@ import type { Broker, Consumer, RecordBatch, TopicPartition, TopicSpec } from '.
 import { messageOf } from '../model/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
 import { deadLetterTopic } from './dead-letter.ts';
-import { defaultEpochPolicy, type EpochPolicy, type SinkPort, Task } from './task.ts';
+import { defaultEpochPolicy, type EpochPolicy } from './epoch-policy.ts';
+import type { SinkPort } from './sink-writes.ts';
+import { Task } from './task.ts';
 import type { Topology } from './topology.ts';
 import { Turns } from './turns.ts';
 

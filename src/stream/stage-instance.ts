@@ -1,7 +1,8 @@
 /**
  * One task's copy of one stage: the drawing built into live RxJS pipes, its state stores and what it has put
- * out since the last epoch. Synchronous and without I/O; the task (or a test, or a replay) feeds it batches
- * and takes outputs and state from it at a batch boundary, which is a consistent cut.
+ * out since the last epoch. Synchronous and without I/O, but for what operators `defer`; the task (or a test,
+ * or a replay) feeds it batches and takes outputs and state from it at a batch boundary, which is a consistent
+ * cut once `drained` has nothing to wait for.
  */
 import { type Observable, Subject, type Subscription } from 'rxjs';
 import type { RecordBatch } from '../broker/index.ts';
@@ -9,6 +10,7 @@ import { StoreSet } from '../state/index.ts';
 import type { Batch } from './batch.ts';
 import type { Decoder } from './codec.ts';
 import { deadLetter } from './dead-letter.ts';
+import { HeldWork } from './held-work.ts';
 import { progressBatch } from './rows.ts';
 import {
   type OutputRecord,
@@ -57,6 +59,7 @@ export class StageInstance {
   outputBytes = 0;
   readonly #inputs = new Map<string, Input>();
   readonly #subscriptions: Subscription[] = [];
+  readonly #held = new HeldWork();
   readonly #idleListeners: ((idle: boolean) => void)[] = [];
   #records: OutputRecord[] = [];
   #points: PointsOut[] = [];
@@ -84,6 +87,7 @@ export class StageInstance {
       count: (what, by) => {
         this.counts[what] += by;
       },
+      defer: (work, then) => this.#held.add(work, then),
       onIdle: (listener) => void this.#idleListeners.push(listener),
       expose: (name, view) => void this.exposed.set(name, view),
     };
@@ -119,10 +123,20 @@ export class StageInstance {
   process(records: RecordBatch): void {
     const input = this.#inputs.get(records.topic);
     if (input === undefined) throw new Error(`BUG: stage has no source for topic ${records.topic}`);
+    this.#assertDrained();
     const batch = this.#decode(input, records);
     input.watermark = batch.watermark;
     input.rows.next(batch);
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /**
+   * Undefined when all that `process` or `finish` began has ended, as it always has unless operators deferred
+   * work. Else resolves when it has, or rejects with what an operator threw; until then no batch may follow
+   * and no outputs or state may be taken.
+   */
+  drained(): Promise<void> | undefined {
+    return this.#held.drained();
   }
 
   /** Tells operators that the input is caught up and quiet, or moves again. */
@@ -142,6 +156,7 @@ export class StageInstance {
   }
 
   takeOutputs(): StageOutputs {
+    this.#assertDrained();
     return { records: this.takeRecords(), points: this.takePoints() };
   }
 
@@ -158,8 +173,15 @@ export class StageInstance {
     return points;
   }
 
+  /** Lets go of the pipes; work that is under way is aborted, what it gives is dropped. */
   close(): void {
+    this.#held.close();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #assertDrained(): void {
+    if (this.#held.busy)
+      throw new Error('BUG: work is under way; await drained() before the next batch or cut');
   }
 
   #open(definition: SourceDefinition): Observable<Batch<unknown>> {
@@ -181,6 +203,7 @@ export class StageInstance {
       rows.subscribe({
         error: (error: unknown) => {
           this.#failure ??= { error };
+          this.#held.fail(error);
         },
       }),
     );
@@ -250,9 +273,10 @@ export class StageInstance {
   }
 }
 
+/** Copies: one late record waiting for its epoch must not keep the megabytes alive that it was fetched in. */
 function originalOf(records: RecordBatch, i: number): { key: Buffer | null; value: Buffer | null } {
   const part = (start: number, end: number) =>
-    start < 0 ? null : records.bytes.subarray(start, end);
+    start < 0 ? null : Buffer.from(records.bytes.subarray(start, end));
   return {
     key: part(records.keyStart[i] as number, records.keyEnd[i] as number),
     value: part(records.valueStart[i] as number, records.valueEnd[i] as number),

@@ -4,6 +4,7 @@
  * context whose state lives in memory.
  */
 import type { StateStore } from '../state/index.ts';
+import { HeldWork } from './held-work.ts';
 
 /** A record on its way to a topic; it becomes visible with the epoch. */
 export interface OutputRecord {
@@ -28,6 +29,12 @@ export interface TaskContext {
   points(sink: string, points: readonly unknown[], origin: PointOrigin): void;
   /** Counts something worth a metric: late records, duplicates, rejects. */
   count(what: TaskCounter, by: number): void;
+  /**
+   * Work that ends later. The task takes no further batch and cuts no epoch until `then` has run, so that
+   * nothing that the work stems from is committed before what it gives. Continuations run in the order of
+   * their `defer`s, whatever ends first; what they throw ends the task.
+   */
+  defer<R>(work: Promise<R>, then: (outcome: PromiseSettledResult<R>) => void): void;
   /** Called when the input is caught up and quiet, and again with false when it moves. */
   onIdle(listener: (idle: boolean) => void): void;
   /** The step being built: metric label, store name, node of the picture. */
@@ -68,6 +75,7 @@ export function currentTask(): TaskContext {
 /** A task in no topology: state in memory, outputs in a list. */
 export function standaloneTask(): TaskContext & { readonly outputs: OutputRecord[] } {
   const outputs: OutputRecord[] = [];
+  const held = new HeldWork();
   return {
     topology: 'standalone',
     partition: 0,
@@ -78,6 +86,7 @@ export function standaloneTask(): TaskContext & { readonly outputs: OutputRecord
     emit: (record) => void outputs.push(record),
     points: () => {},
     count: () => {},
+    defer: (work, then) => held.add(work, then),
     onIdle: () => {},
     expose: () => {},
   };

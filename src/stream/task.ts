@@ -15,39 +15,13 @@ import type {
 } from '../broker/index.ts';
 import { FencedError, messageOf, TidemarkError } from '../model/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
-import { deadLetterRecord } from './dead-letter.ts';
-import { type PointsOut, StageInstance } from './stage-instance.ts';
-import type { OutputRecord } from './task-context.ts';
+import { changelogOf, decodeEpochMeta, encodeEpochMeta } from './epoch-meta.ts';
+import type { EpochPolicy } from './epoch-policy.ts';
+import { Mailbox } from './mailbox.ts';
+import { type SinkPort, SinkWrites } from './sink-writes.ts';
+import { StageInstance } from './stage-instance.ts';
 import { epochCommitted, recordsProcessed, taskCounts, taskRestarted } from './telemetry.ts';
 import type { Topology } from './topology.ts';
-
-/** How a task writes points: resolves when all are stored but those it lists as rejected for good. */
-export interface SinkPort {
-  /** Waits as long as it takes; gives up only when the signal aborts. */
-  write(
-    points: readonly unknown[],
-    signal: AbortSignal,
-  ): Promise<readonly { readonly index: number; readonly message: string }[]>;
-}
-
-export interface EpochPolicy {
-  /** An epoch ends at the first batch boundary after this. */
-  readonly intervalMs: number;
-  /** … or when its outputs reach this. */
-  readonly outputBytesMax: number;
-  readonly pointsMax: number;
-  readonly mailboxBytesMax: number;
-  /** Caught up and quiet for so long = idle. */
-  readonly idleAfterMs: number;
-}
-
-export const defaultEpochPolicy: EpochPolicy = {
-  intervalMs: 1_000,
-  outputBytesMax: 16 * 1024 * 1024,
-  pointsMax: 20_000,
-  mailboxBytesMax: 4 * 1024 * 1024,
-  idleAfterMs: 5_000,
-};
 
 export type TaskState = 'starting' | 'restoring' | 'running' | 'waiting' | 'failed' | 'stopped';
 
@@ -72,13 +46,6 @@ export interface TaskOptions {
   readonly group: string;
 }
 
-interface Meta {
-  readonly epoch: number;
-  readonly hash: string;
-  /** null = none yet; JSON has no -Infinity. */
-  readonly watermarks: Readonly<Record<string, number | null>>;
-}
-
 const CRASHES_MAX = 5;
 /** How long letting go waits for a sink that does not answer; what it had will be written again by the next owner. */
 const STOP_WITHIN_MS = 8_000;
@@ -93,16 +60,14 @@ export class Task {
   instance: StageInstance;
   readonly #options: TaskOptions;
   #ledger: TaskLedger | undefined;
-  #mailbox: RecordBatch[] = [];
-  #mailboxBytes = 0;
-  readonly #paused = new Set<string>();
+  readonly #mailbox: Mailbox;
   #positions = new Map<string, number>();
   #endOffsets = new Map<string, number>();
   #committed = new Map<string, number>();
   #committing: Promise<void> | undefined;
-  /** Writes handed to sinks since the last cut; the cursor waits for them. */
-  #writes: Promise<readonly OutputRecord[]>[] = [];
-  #pointsInFlight = 0;
+  /** A batch's work has begun and not ended: no turn and no cut until it has. */
+  #draining: Promise<void> | undefined;
+  readonly #writes: SinkWrites;
   #lastCommitMs = 0;
   #lastBatchMs = 0;
   #idle = false;
@@ -110,10 +75,11 @@ export class Task {
   #stopping = false;
   /** A commit failed: state was drained into it, so this instance must never commit again. */
   #spoiled = false;
-  readonly #abort = new AbortController();
 
   constructor(options: TaskOptions) {
     this.#options = options;
+    this.#mailbox = new Mailbox(options.policy.mailboxBytesMax);
+    this.#writes = new SinkWrites(options.sinks, () => options.ready(this));
     this.partition = options.partition;
     this.stage = options.stage;
     this.instance = this.#build();
@@ -142,12 +108,10 @@ export class Task {
         'state of steps that no longer exist was left aside; a renamed step begins empty',
       );
     }
-    const meta =
-      restored.meta === undefined ? undefined : (JSON.parse(restored.meta.toString()) as Meta);
+    const meta = decodeEpochMeta(restored.meta);
     if (meta !== undefined) instance.restoreWatermarks(meta.watermarks);
     this.epoch = meta?.epoch ?? 0;
-    this.#mailbox = [];
-    this.#mailboxBytes = 0;
+    this.#mailbox.clear();
     this.#idle = false;
     this.#positions = new Map();
     const starts: (TopicPartition & { offset: number })[] = [];
@@ -158,7 +122,8 @@ export class Task {
     }
     this.#committed = new Map(this.#positions);
     this.instance = instance;
-    this.#writes = [];
+    this.#writes.forget();
+    this.#draining = undefined;
     this.#spoiled = false;
     this.#lastCommitMs = clock.now();
     this.#lastBatchMs = clock.now();
@@ -168,57 +133,47 @@ export class Task {
 
   /** One batch from the consumer; false = enough for now. */
   offer(batch: RecordBatch): boolean {
-    if (this.state !== 'running' || this.#stopping) {
-      this.#paused.add(batch.topic);
-      return false;
-    }
-    this.#mailbox.push(batch);
-    this.#mailboxBytes += batch.byteLength;
+    if (this.state !== 'running' || this.#stopping) return this.#mailbox.refuse(batch);
     this.#endOffsets.set(batch.topic, batch.endOffset);
     this.#options.ready(this);
-    if (this.#mailboxBytes < this.#options.policy.mailboxBytesMax) return true;
-    this.#paused.add(batch.topic);
-    return false;
+    return this.#mailbox.put(batch);
   }
 
   /** Runs one batch of the mailbox. Returns whether there is more to do now. */
   turn(): boolean {
-    if (this.state !== 'running') return false;
-    const { policy, clock } = this.#options;
+    if (this.state !== 'running' || this.#draining !== undefined) return false;
     if (this.#full()) {
       this.#commitIfFree();
       return false;
     }
-    const batch = this.#mailbox.shift();
+    const batch = this.#mailbox.take();
     if (batch === undefined) return false;
-    this.#mailboxBytes -= batch.byteLength;
     try {
       if (this.#idle) this.#setIdle(false);
       this.instance.process(batch);
-      this.#handOverPoints();
+      const drained = this.instance.drained();
+      if (drained !== undefined) {
+        this.#drain(drained, () => this.#processed(batch));
+        return false;
+      }
+      this.#processed(batch);
     } catch (error) {
       this.#spoiled = true;
       this.#crash(error);
       return false;
     }
-    this.#positions.set(batch.topic, batch.nextOffset);
-    recordsProcessed(this.#options.topology.name, batch.count);
-    this.#lastBatchMs = clock.now();
-    if (this.#full() || this.#lastBatchMs - this.#lastCommitMs >= policy.intervalMs)
-      this.#commitIfFree();
-    this.#resumeIfRoom();
-    return this.#mailbox.length > 0 && !this.#full();
+    return !this.#mailbox.empty && !this.#full();
   }
 
   /** Called now and then: ends epochs in quiet times and notices idleness. `caughtUp`: the consumer is at the log's end. */
   tick(caughtUp: boolean): void {
-    if (this.state !== 'running') return;
+    if (this.state !== 'running' || this.#draining !== undefined) return;
     const { clock, policy } = this.#options;
     const now = clock.now();
     if (
       !this.#idle &&
       caughtUp &&
-      this.#mailbox.length === 0 &&
+      this.#mailbox.empty &&
       now - this.#lastBatchMs >= policy.idleAfterMs
     ) {
       this.#setIdle(true);
@@ -228,24 +183,27 @@ export class Task {
 
   /** The input has ended for good: closes every window and commits. Call when nothing is left to read. */
   async finish(): Promise<void> {
-    while (this.#committing !== undefined) await this.#committing;
+    for (let busy = this.#busy; busy !== undefined; busy = this.#busy) await busy;
     this.instance.finish();
-    this.#handOverPoints();
+    this.#draining = this.instance.drained();
+    try {
+      await this.#draining;
+    } finally {
+      this.#draining = undefined;
+    }
+    this.#writes.begin(this.instance.takePoints());
     this.#commitIfFree();
     await this.#committing;
   }
 
   get mailboxEmpty(): boolean {
-    return this.#mailbox.length === 0;
+    return this.#mailbox.empty;
   }
 
   /** Whether all that was handed over is processed and committed. */
   get settled(): boolean {
     return (
-      this.state === 'running' &&
-      this.#mailbox.length === 0 &&
-      this.#committing === undefined &&
-      !this.#dirty()
+      this.state === 'running' && this.#mailbox.empty && this.#busy === undefined && !this.#dirty()
     );
   }
 
@@ -253,15 +211,15 @@ export class Task {
   async stop(): Promise<void> {
     this.#stopping = true;
     const running = this.state === 'running';
-    this.#mailbox = [];
-    this.#mailboxBytes = 0;
+    this.#mailbox.clear();
     const deadline = new AbortController();
     void this.#options.clock.sleep(STOP_WITHIN_MS, deadline.signal).then(
-      () => this.#abort.abort(new Error(`stopped waiting after ${STOP_WITHIN_MS} ms`)),
+      () => this.#abandon(new Error(`stopped waiting after ${STOP_WITHIN_MS} ms`)),
       () => {},
     );
     try {
       if (running) {
+        await this.#draining;
         await this.#committing;
         if (this.state === 'running' && !this.#spoiled && this.#dirty()) await this.#commit();
       }
@@ -319,7 +277,8 @@ export class Task {
   #full(): boolean {
     const { policy } = this.#options;
     return (
-      this.instance.outputBytes >= policy.outputBytesMax || this.#pointsInFlight >= policy.pointsMax
+      this.instance.outputBytes >= policy.outputBytesMax ||
+      this.#writes.pointsInFlight >= policy.pointsMax
     );
   }
 
@@ -330,16 +289,46 @@ export class Task {
     return false;
   }
 
+  get #busy(): Promise<void> | undefined {
+    return this.#draining ?? this.#committing;
+  }
+
+  /** The batch is through: its place counts from here on. */
+  #processed(batch: RecordBatch): void {
+    const { policy, clock, topology } = this.#options;
+    this.#writes.begin(this.instance.takePoints());
+    this.#positions.set(batch.topic, batch.nextOffset);
+    recordsProcessed(topology.name, batch.count);
+    this.#lastBatchMs = clock.now();
+    if (this.#full() || this.#lastBatchMs - this.#lastCommitMs >= policy.intervalMs)
+      this.#commitIfFree();
+    for (const topic of this.#mailbox.takePaused())
+      this.#options.resume({ topic, partition: this.partition });
+  }
+
+  /** Goes on once what the batch began has ended; unless the task went back to its epoch meanwhile. */
+  #drain(drained: Promise<void>, then: () => void): void {
+    const { instance } = this;
+    const current = () => this.instance === instance && this.state === 'running' && !this.#spoiled;
+    const draining: Promise<void> = drained
+      .then(() => {
+        if (current()) then();
+      })
+      .catch((error: unknown) => {
+        if (!current()) return;
+        this.#spoiled = true;
+        this.#crash(error);
+      })
+      .finally(() => {
+        if (this.#draining === draining) this.#draining = undefined;
+        this.#options.ready(this);
+      });
+    this.#draining = draining;
+  }
+
   #setIdle(idle: boolean): void {
     this.#idle = idle;
     this.instance.setIdle(idle);
-  }
-
-  #resumeIfRoom(): void {
-    if (this.#paused.size === 0 || this.#mailboxBytes > this.#options.policy.mailboxBytesMax / 2)
-      return;
-    for (const topic of this.#paused) this.#options.resume({ topic, partition: this.partition });
-    this.#paused.clear();
   }
 
   #commitIfFree(): void {
@@ -361,16 +350,14 @@ export class Task {
     const instance = this.instance;
     const ledger = this.#ledger as TaskLedger;
     const records = instance.takeRecords();
-    const writes = this.#writes;
-    this.#writes = [];
     const state: StateChange[] = [];
     instance.stores.drain((key, value) => state.push({ key, value }));
     const positions = new Map(this.#positions);
     const epoch = this.epoch + 1;
-    const meta: Meta = { epoch, hash: topology.hash, watermarks: finite(instance.watermarks()) };
+    const meta = encodeEpochMeta(epoch, topology.hash, instance.watermarks());
     this.#lastCommitMs = clock.now();
     // Points first, cursor after: a crash between the two writes the same points again, which changes nothing.
-    const rejected = (await Promise.all(writes)).flat();
+    const rejected = await this.#writes.cut();
     await ledger.commit({
       appends: rejected.length === 0 ? records : [...records, ...rejected],
       state,
@@ -379,7 +366,7 @@ export class Task {
         partition: this.partition,
         offset,
       })),
-      meta: Buffer.from(JSON.stringify(meta)),
+      meta,
     });
     this.epoch = epoch;
     this.#committed = positions;
@@ -392,36 +379,20 @@ export class Task {
     taskCounts(topology.name, instance.counts);
   }
 
-  /** Points go to their sinks as soon as a batch gave them; the sink batches, retries and keeps order. */
-  #handOverPoints(): void {
-    const taken = this.instance.takePoints();
-    if (taken.length === 0) return;
-    for (const [sink, outs] of Map.groupBy(taken, (out) => out.sink)) {
-      const port = this.#options.sinks.get(sink);
-      if (port === undefined) throw new Error(`BUG: no sink is bound to the name "${sink}"`);
-      const points = outs.flatMap((out) => out.points);
-      this.#pointsInFlight += points.length;
-      const written = port
-        .write(points, this.#abort.signal)
-        .then((rejections) =>
-          rejections.map(({ index, message }) => rejectedRecord(outs, index, message)),
-        )
-        .finally(() => {
-          this.#pointsInFlight -= points.length;
-          this.#options.ready(this);
-        });
-      // The commit awaits it; until then a failure must not count as unhandled.
-      written.catch(() => {});
-      this.#writes.push(written);
-    }
+  /** What has not ended by now is not waited for; a batch in hand is as if it had not been. */
+  #abandon(reason: Error): void {
+    this.#writes.abort(reason);
+    if (this.#draining === undefined) return;
+    this.#spoiled = true;
+    this.instance.close();
   }
 
   #crash(error: unknown): void {
     if (this.#stopping || this.state === 'failed' || this.state === 'waiting') return;
     const { logger, clock } = this.#options;
     this.error = error instanceof Error ? error : new Error(String(error));
-    this.#mailbox = [];
-    this.#mailboxBytes = 0;
+    this.#mailbox.clear();
+    this.instance.close();
     if (error instanceof FencedError) {
       this.state = 'stopped';
       logger.info(this.#where(), 'another process took this task over');
@@ -460,9 +431,8 @@ export class Task {
     const starts = await this.start();
     if (this.#stopping) return;
     // What came meanwhile lies past the place we go back to.
-    this.#mailbox = [];
-    this.#mailboxBytes = 0;
-    this.#paused.clear();
+    this.#mailbox.clear();
+    this.#mailbox.takePaused();
     for (const start of starts) {
       this.#options.seek(start);
       this.#options.resume(start);
@@ -479,29 +449,3 @@ export class Task {
     };
   }
 }
-
-/** Internal topics begin with `tidemark.`, whatever the group is called (contract). */
-export const changelogOf = (group: string): string =>
-  `${group.startsWith('tidemark.') ? group : `tidemark.${group}`}.changelog`;
-
-function rejectedRecord(outs: readonly PointsOut[], index: number, message: string): OutputRecord {
-  let rest = index;
-  for (const { points, origin } of outs) {
-    if (rest < points.length) {
-      const { topic, partition } = origin;
-      const offset = origin.offsets[rest] as number;
-      return deadLetterRecord(
-        { topic, partition, offset, ...origin.original(rest) },
-        'SINK_REJECTED',
-        message,
-      );
-    }
-    rest -= points.length;
-  }
-  throw new Error(`BUG: a sink rejected point ${index}, which was not in its batch`);
-}
-
-const finite = (watermarks: Readonly<Record<string, number>>): Record<string, number | null> =>
-  Object.fromEntries(
-    Object.entries(watermarks).map(([topic, w]) => [topic, Number.isFinite(w) ? w : null]),
-  );

@@ -2,14 +2,12 @@
  * The operators that look at one row at a time: filter, derive, map. A function that throws a PoisonError sets
  * its record aside (dead letter with the error's code); anything else it throws ends the task.
  */
-import { messageOf, PoisonError } from '../../model/index.ts';
-import type { Batch, Column } from '../batch.ts';
-import { deadLetter } from '../dead-letter.ts';
+import type { Column } from '../batch.ts';
+import { guarded } from '../dead-letter.ts';
 import { forEachRow } from '../for-each-row.ts';
 import { numbersNamed } from '../key-index.ts';
 import { type Operator, operator } from '../operator.ts';
-import { rowsBatch, withSelection } from '../rows.ts';
-import type { TaskContext } from '../task-context.ts';
+import { madeFrom, withSelection } from '../rows.ts';
 
 /** Keeps the rows that the predicate says true of. */
 export function filter<T>(predicate: (row: T) => boolean): Operator<T, T> {
@@ -77,19 +75,7 @@ export function flatMap<T, R>(
           from.push(i);
         }
       });
-      const pick = (column: Float64Array) => Float64Array.from(from, (i) => column[i] as number);
-      emit(
-        rowsBatch({
-          topic: batch.topic,
-          partition: batch.partition,
-          watermark: batch.watermark,
-          rows,
-          offsets: pick(batch.offsets),
-          timestamps: pick(batch.timestamps),
-          watermarks: pick(batch.watermarks),
-          original: (k) => batch.original(from[k] as number),
-        }),
-      );
+      emit(madeFrom(batch, rows, from));
     },
   }));
 }
@@ -100,21 +86,6 @@ export function branch<T>(predicate: (row: T) => boolean): {
   readonly others: Operator<T, T>;
 } {
   return { matching: filter(predicate), others: filter((row) => !predicate(row)) };
-}
-
-function guarded<R>(
-  task: TaskContext,
-  batch: Batch<unknown>,
-  i: number,
-  run: () => R,
-): R | undefined {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof PoisonError)) throw error;
-    deadLetter(task, batch, i, error.code, messageOf(error));
-    return undefined;
-  }
 }
 
 function withColumn(

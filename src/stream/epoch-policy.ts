@@ -1,0 +1,19 @@
+/** When an epoch ends, and how much a task may hold. */
+export interface EpochPolicy {
+  /** An epoch ends at the first batch boundary after this. */
+  readonly intervalMs: number;
+  /** … or when its outputs reach this. */
+  readonly outputBytesMax: number;
+  readonly pointsMax: number;
+  readonly mailboxBytesMax: number;
+  /** Caught up and quiet for so long = idle. */
+  readonly idleAfterMs: number;
+}
+
+export const defaultEpochPolicy: EpochPolicy = {
+  intervalMs: 1_000,
+  outputBytesMax: 16 * 1024 * 1024,
+  pointsMax: 20_000,
+  mailboxBytesMax: 1024 * 1024,
+  idleAfterMs: 5_000,
+};
