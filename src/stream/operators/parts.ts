@@ -59,8 +59,10 @@ export function sendParts<S>(
   const detail = { aggregate: aggregate.name };
   return operator<Windowed<S>, Windowed<S>>({ kind: 'across', detail }, (task) => {
     let sentUpTo = Number.NEGATIVE_INFINITY;
-    let watermark = Number.NEGATIVE_INFINITY;
     let idle = false;
+    /** One entry. Kept, as a task that restarts and reads nothing more must still tell how far it came. */
+    const watermarks = new Table<number>(jsonValues());
+    task.store(watermarks, '/watermark');
     const send = (part: Part) =>
       task.emit({ topic, key: String(task.partition), value: JSON.stringify(part), partition: 0 });
     const sendProgress = () =>
@@ -68,7 +70,7 @@ export function sendParts<S>(
         kind: 'progress',
         partition: task.partition,
         partitions: task.partitions,
-        watermark: Number.isFinite(watermark) ? watermark : null,
+        watermark: watermarks.get('reached') ?? null,
         idle,
       });
     task.onIdle((now) => {
@@ -96,7 +98,9 @@ export function sendParts<S>(
             state,
           });
         }
-        watermark = batch.watermark;
+        const { watermark } = batch;
+        if (Number.isFinite(watermark) && watermark !== watermarks.get('reached'))
+          watermarks.set('reached', watermark);
         const boundary = Number.isFinite(watermark)
           ? windowStart(watermark - windows.graceMs, windows.sizeMs)
           : sentUpTo;
