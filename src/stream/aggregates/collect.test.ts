@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { expectMergeable, expectRestorable, fold } from './aggregate.suite.ts';
 import { collect } from './collect.ts';
-import { expectMergeable, expectRestorable, fold } from './testing.ts';
 
 it('keeps the first rows in order and counts those it had no room for', () => {
   expect(fold(collect({ limit: 2 }), [{ a: 1 }, { a: 2 }], [{ a: 3 }])).toEqual({

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
+import { expectMergeable, expectRestorable, fold } from './aggregate.suite.ts';
 import { collect } from './collect.ts';
 import { combine } from './combine.ts';
 import { count } from './count.ts';
 import { sum } from './sum.ts';
-import { expectMergeable, expectRestorable, fold } from './testing.ts';
 
 const both = combine({ records: count(), total: sum('n'), first: collect<object>({ limit: 1 }) });
 const rows = (...numbers: unknown[]) => numbers.map((n) => ({ n }));

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { expectMergeable, expectRestorable, fold } from './aggregate.suite.ts';
 import { count } from './count.ts';
-import { expectMergeable, expectRestorable, fold } from './testing.ts';
 
 it('counts records, whatever is in them', () => {
   expect(fold(count(), [{ a: 1 }, {}, 'text'], [null])).toEqual({ count: 4 });

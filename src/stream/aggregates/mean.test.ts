@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { expectMergeable, expectRestorable, fold } from './aggregate.suite.ts';
 import { mean } from './mean.ts';
-import { expectMergeable, expectRestorable, fold } from './testing.ts';
 
 const rows = (...numbers: number[]) => numbers.map((n) => ({ n }));
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { expectRestorable, fold } from './aggregate.suite.ts';
 import { moments } from './moments.ts';
-import { expectRestorable, fold } from './testing.ts';
 
 const rows = (...numbers: unknown[]) => numbers.map((n) => ({ n }));
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { batchOf } from './aggregate.suite.ts';
 import { numberCells } from './number-cells.ts';
-import { batchOf } from './testing.ts';
 
 const cells = (rows: readonly unknown[]) => {
   const batch = batchOf(rows.map((n) => ({ n })));

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { expectMergeable, expectRestorable, fold } from './aggregate.suite.ts';
 import { sum } from './sum.ts';
-import { expectMergeable, expectRestorable, fold } from './testing.ts';
 
 const rows = (...numbers: unknown[]) => numbers.map((n) => ({ n }));
 
