@@ -46,6 +46,14 @@ const numbers = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => String(from + i));
 
 describe.skipIf(!needs(['KAFKA_BROKERS']))('on a real cluster', () => {
+  afterAll(async () => {
+    const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    const topics = (await admin.listTopics()).filter((name) => name.includes(`kafka-${run}-`));
+    await admin.deleteTopics({ topics });
+    await admin.disconnect();
+  });
+
   describeBrokerContract('the Kafka broker', async () => {
     let broker = await openKafkaBroker({ brokers });
     return {

@@ -37,9 +37,9 @@ const DEFAULTS = {
 
 const MIB = 1024 * 1024;
 const FETCH_DEFAULTS: FetchLimits = {
-  fetchBytesMax: 16 * MIB,
-  partitionBytesMax: 4 * MIB,
-  bufferBytesMax: 32 * MIB,
+  fetchBytesMax: 4 * MIB,
+  partitionBytesMax: MIB,
+  bufferBytesMax: 8 * MIB,
   waitMs: 250,
 };
 const STEP_MS = 50;

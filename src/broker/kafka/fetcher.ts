@@ -58,6 +58,8 @@ const SLICE_MS = 5;
 const SHORT_WAIT_MS = 10;
 const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 2_000;
+const EXPANSION_GUESS = 4;
+const ANSWER_BYTES_MIN = 64 * 1024;
 /** Held this long, a partition gives up its buffers when others need the memory. */
 const HELD_LONG_MS = 1_000;
 /** A topic that is gone this long was deleted. */
@@ -70,6 +72,8 @@ export class Fetcher {
   readonly #stopping = new AbortController();
   readonly #stopWatchdog: () => void;
   #buffered = 0;
+  /** How much larger records are unpacked: answers are asked for that much smaller. A guess until seen. */
+  #expansion = EXPANSION_GUESS;
   #pumping = false;
   #turn = 0;
   #wakers: (() => void)[] = [];
@@ -268,7 +272,7 @@ export class Fetcher {
       if (cluster.knownLeader(partition.topic, partition.partition) !== node) continue;
       if (
         partition.recovering ||
-        partition.buffered >= limits.partitionBytesMax ||
+        partition.buffered >= this.#packed(limits.partitionBytesMax) ||
         (partition.held && (partition.buffered > 0 || partition.dropped)) ||
         this.#buffered >= limits.bufferBytesMax
       ) {
@@ -292,11 +296,16 @@ export class Fetcher {
         topic: partition.topic,
         partition: partition.partition,
         offset,
-        bytesMax: limits.partitionBytesMax,
+        bytesMax: this.#packed(limits.partitionBytesMax),
       })),
-      bytesMax: limits.fetchBytesMax,
+      bytesMax: this.#packed(limits.fetchBytesMax),
       waitMs: held ? Math.min(this.#shortWaitMs, limits.waitMs) : limits.waitMs,
     });
+  }
+
+  /** As many packed bytes as make about this many unpacked. */
+  #packed(bytes: number): number {
+    return Math.max(ANSWER_BYTES_MIN, Math.floor(bytes / this.#expansion));
   }
 
   /** Notes ends and positions, so that the next fetch can go out; what has records is unpacked after. */
@@ -347,6 +356,11 @@ export class Fetcher {
       }
       hold.bytes += extra;
       this.#buffered += extra;
+      if (runs.length > 0) {
+        const ratio = Math.max(1, extra / part.records.length);
+        const smoothed = this.#expansion * 0.8 + ratio * 0.2;
+        this.#expansion = Math.max(ratio, smoothed);
+      }
       let released = false;
       const release = () => {
         if (released) return;

@@ -12,14 +12,14 @@ export interface KafkaSasl {
 /**
  * Sizes of the consumer's fetches. Memory per consumer is bounded by `bufferBytesMax` + one answer of
  * `fetchBytesMax` per broker, beyond what the credits of its handlers allow; a single larger record batch
- * passes all the same.
+ * passes all the same. Packed records count unpacked, by the ratio seen so far.
  */
 export interface KafkaFetchOptions {
-  /** One answer of one broker, bytes. Default 16 MiB. */
+  /** One answer of one broker, bytes. Default 4 MiB. */
   readonly fetchBytesMax?: number;
-  /** One partition's part of an answer, bytes. Default 4 MiB. */
+  /** One partition's part of an answer, bytes. Default 1 MiB. */
   readonly partitionBytesMax?: number;
-  /** Fetched but not handed over, bytes: above it nothing more is asked for. Default 32 MiB. */
+  /** Fetched but not handed over, bytes: above it nothing more is asked for. Default 8 MiB. */
   readonly bufferBytesMax?: number;
   /** How long the broker may hold a fetch for which it has nothing, ms. Default 250. */
   readonly waitMs?: number;
