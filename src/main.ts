@@ -2,7 +2,7 @@
  * The only place where parts are chosen and joined: the log, the topologies, the feeds, the service. Everything
  * else takes what it needs as arguments. `startEngine` is a whole Tidemark in this process; roles pick its parts.
  */
-import { voteLatency } from '../topologies/index.ts';
+import { type VoteFeeds, voteLatency } from '../topologies/index.ts';
 import { createServer, type EngineView, type TaskView, type TopologyView } from './api/index.ts';
 import type { Broker } from './broker/index.ts';
 import { ReplayJobs } from './jobs/index.ts';
@@ -36,8 +36,10 @@ import { RunningFeed } from './wiring/running-feed.ts';
 export interface EngineOptions {
   /** Default: the settings'. */
   readonly roles?: readonly Role[];
-  /** Names or files; default all that come with Tidemark. */
-  readonly topologies?: readonly string[];
+  /** Names, files, or topologies; default all that come with Tidemark. */
+  readonly topologies?: readonly (string | Topology)[];
+  /** Default: those that come with Tidemark, when its vote topology runs here. */
+  readonly feeds?: VoteFeeds;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -72,7 +74,15 @@ export async function startEngine(
   const topologies =
     options.topologies === undefined ? builtInTopologies : await loadTopologies(options.topologies);
   const broker = await openBroker(settings, clock, logger);
-  const engine = new RunningEngine({ settings, clock, logger, roles, topologies, broker });
+  const engine = new RunningEngine({
+    settings,
+    clock,
+    logger,
+    roles,
+    topologies,
+    feeds: options.feeds,
+    broker,
+  });
   try {
     await engine.start();
     return engine;
@@ -90,6 +100,7 @@ interface Parts {
   readonly logger: Logger;
   readonly roles: ReadonlySet<Role>;
   readonly topologies: readonly Topology[];
+  readonly feeds: VoteFeeds | undefined;
   readonly broker: Broker;
 }
 
@@ -113,7 +124,7 @@ class RunningEngine implements Engine {
 
   async start(): Promise<void> {
     const { settings, clock, logger, roles, topologies, broker } = this.#parts;
-    this.#databases = await openDatabases(settings, clock, logger);
+    this.#databases = await openDatabases(settings, clock, logger, this.#parts.feeds);
     this.#replays = new ReplayJobs({
       broker,
       clock,
@@ -178,7 +189,8 @@ class RunningEngine implements Engine {
 
   /** Feeds of rollups are of use only where votes are rolled up, here or elsewhere. */
   #wantedFeeds(feeds: readonly BoundFeed[]): readonly BoundFeed[] {
-    return this.#parts.topologies.includes(voteLatency) ? feeds : [];
+    const { topologies, feeds: given } = this.#parts;
+    return given !== undefined || topologies.includes(voteLatency) ? feeds : [];
   }
 
   #tasks(name: string): readonly Task[] {

@@ -3,7 +3,7 @@
  * out an outage holds up no other.
  */
 import { join } from 'node:path';
-import { historyFeed, influxFeeds, kairosFeeds } from '../../topologies/index.ts';
+import { type VoteFeeds, voteCodec, voteFeeds } from '../../topologies/index.ts';
 import { embeddedWideRows, RollupStore } from '../databases/embedded/index.ts';
 import { InfluxSink, influxConfig } from '../databases/influx/index.ts';
 import {
@@ -40,17 +40,19 @@ export async function openDatabases(
   settings: Settings,
   clock: Clock,
   logger: Logger,
+  feeds: VoteFeeds = voteFeeds,
 ): Promise<Databases> {
   const parts = { clock, log: logger, random };
   const rollups = new RollupStore(join(settings.data, 'rollups'));
   const store = new KairosStore({ rows: openWideRows(settings, clock), clock });
   const influx = influxOf(settings);
   const bound: BoundFeed[] = [
-    { feed: historyFeed, sink: 'history', port: storePort(rollups), delivery: undefined },
+    { feed: feeds.history, sink: 'history', port: storePort(rollups), delivery: undefined },
   ];
-  const bind = <P>(feed: Topology, sink: Sink<P>, ordered: boolean) => {
+  const bind = <P>(feed: Topology, sink: Sink<P>) => {
     // A rollup's revisions must not overtake each other; raw votes have no order to keep.
-    const writersMax = ordered ? 1 : settings.influx.workers;
+    const raw = feed.sources.every(({ codec }) => codec.name === voteCodec.name);
+    const writersMax = raw ? settings.influx.workers : 1;
     const delivery = deliver(sink, { ...deliveryPolicyOf(settings), writersMax }, parts);
     const [name] = feed.sinks;
     bound.push({
@@ -61,17 +63,13 @@ export async function openDatabases(
     });
   };
   if (influx !== undefined) {
-    for (const feed of influxFeeds) {
+    for (const feed of feeds.influx) {
       const bucket = feed.sinks[0]?.replace(/^influx:/, '') as string;
-      bind<Point>(
-        feed,
-        new InfluxSink({ config: influx, bucket, clock }),
-        feed.name !== 'influx.votes',
-      );
+      bind<Point>(feed, new InfluxSink({ config: influx, bucket, clock }));
     }
   }
-  for (const feed of kairosFeeds) {
-    bind<DataPoint>(feed, kairosSink(store, { name: feed.name }), feed.name !== 'kairos.votes');
+  for (const feed of feeds.kairos) {
+    bind<DataPoint>(feed, kairosSink(store, { name: feed.name }));
   }
   return {
     feeds: bound,

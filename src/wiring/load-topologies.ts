@@ -14,10 +14,13 @@ import { Topology } from '../stream/index.ts';
 
 export const builtInTopologies: readonly Topology[] = [voteLatency];
 
-/** Names or paths; a path has a slash or ends in .ts, .mts, .js or .mjs. */
-export async function loadTopologies(references: readonly string[]): Promise<readonly Topology[]> {
+/** Topologies as they are, names, or paths; a path has a slash or ends in .ts, .mts, .js or .mjs. */
+export async function loadTopologies(
+  references: readonly (string | Topology)[],
+): Promise<readonly Topology[]> {
   const loaded: Topology[] = [];
-  for (const reference of references) loaded.push(...(await loadOne(reference)));
+  for (const reference of references)
+    loaded.push(...(reference instanceof Topology ? [reference] : await loadOne(reference)));
   return loaded;
 }
 

@@ -1,5 +1,5 @@
 /** `tidemark setup`: topics, buckets and keyspace, as far as the settings name their servers. May be run again. */
-import { influxFeeds, kairosFeeds, voteLatency } from '../../topologies/index.ts';
+import { voteFeeds, voteLatency } from '../../topologies/index.ts';
 import { setupBuckets, voteBuckets } from '../databases/influx/index.ts';
 import { setupKairos } from '../databases/kairos/index.ts';
 import { TidemarkError } from '../model/index.ts';
@@ -51,7 +51,7 @@ async function setUpTopics(
   logger: Logger,
   clock: Clock,
 ): Promise<readonly SetupStep[]> {
-  const wanted = [voteLatency, ...influxFeeds, ...kairosFeeds].flatMap(topicsOf);
+  const wanted = [voteLatency, ...voteFeeds.influx, ...voteFeeds.kairos].flatMap(topicsOf);
   const specs = [...new Map(wanted.map((spec) => [spec.name, spec])).values()];
   const names = specs.map((spec) => spec.name);
   try {

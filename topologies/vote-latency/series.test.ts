@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { encodeLine, rollupBucket, voteBuckets } from '../../src/databases/influx/index.ts';
 import type { Rollup } from '../../src/model/index.ts';
-import { influxFeeds, rollupDataPoints, rollupPoint, voteDataPoint, votePoint } from './series.ts';
+import { rollupDataPoints, rollupPoint, voteDataPoint, voteFeeds, votePoint } from './series.ts';
 
 const vote = {
   validator: '7Np41oeYqPefeNQEHSv1UDhYrehxin3NStELsSKCT4K2',
@@ -67,7 +67,7 @@ test('hours and days share a bucket and are told apart by a tag; a network has n
 });
 
 test('each InfluxDB feed ends in a bucket that setup makes', () => {
-  const buckets = influxFeeds
+  const buckets = voteFeeds.influx
     .flatMap((feed) => feed.sinks)
     .map((sink) => sink.replace('influx:', ''));
   expect(buckets).toEqual(voteBuckets.map(({ name }) => name));

@@ -12,7 +12,7 @@ import {
 import { dedup, type Topology, topology } from '../../src/stream/index.ts';
 import { rollupCodec } from './rollup-record.ts';
 import { SLOT_MS, type Vote, voteCodec } from './vote.ts';
-import { STEPS, type StepName } from './vote-latency.ts';
+import { STEPS, type StepName, type VoteLatencyTopics, voteLatencyTopics } from './vote-latency.ts';
 
 /** InfluxDB tags hold the first characters of a key, as the old monitor's did [V2]. */
 const short = (key: string): string => key.slice(0, 8);
@@ -97,53 +97,84 @@ export function stepOf(rollup: Rollup): StepName {
   return sizeMs === minutes(5) ? '5m' : sizeMs === minutes(60) ? '1h' : '1d';
 }
 
-const rollupTopics = STEPS.map((step) => `votes.rollup.${step}`);
+/** The feeds that carry votes and their rollups to databases. */
+export interface VoteFeeds {
+  /** To InfluxDB; a sink's name is `influx:` and the bucket [V3]. */
+  readonly influx: readonly Topology[];
+  /** To the KairosDB-schema store, Cassandra's or the embedded one. */
+  readonly kairos: readonly Topology[];
+  /** To this process's own store of rollups, which answers the history endpoints. */
+  readonly history: Topology;
+}
+
+export interface VoteFeedNames {
+  /** Of a feed, which names its consumer group. Default: as it is. */
+  readonly feed?: (name: string) => string;
+  /** Of an InfluxDB bucket. Default: as it is. */
+  readonly bucket?: (name: string) => string;
+}
+
+/** The same feeds from other topics, and into other buckets. */
+export function voteFeedsFrom(
+  { votes, rollups: topicOf }: VoteLatencyTopics,
+  { feed = (name) => name, bucket = (name) => name }: VoteFeedNames = {},
+): VoteFeeds {
+  const topicsOf = (...steps: StepName[]) => [
+    ...new Set(steps.flatMap((step) => [topicOf(step, 'validator'), topicOf(step, 'network')])),
+  ];
+  const influx = (name: string) => `influx:${bucket(name)}`;
+  return {
+    influx: [
+      rawVotes(feed('influx.votes'), influx('vote-latencies-raw'), votes, (vote) => [
+        votePoint(vote),
+      ]),
+      rollups(feed('influx.rollups-5m'), influx('vote-latencies-5m'), topicsOf('5m'), (r) => [
+        rollupPoint(r),
+      ]),
+      rollups(
+        feed('influx.validator-metrics'),
+        influx('validator-metrics'),
+        topicsOf('1h', '1d'),
+        (r) => [rollupPoint(r, stepOf(r))],
+      ),
+    ],
+    kairos: [
+      rawVotes(feed('kairos.votes'), 'kairos', votes, (vote) => [voteDataPoint(vote)]),
+      rollups(feed('kairos.rollups'), 'kairos', topicsOf(...STEPS), (r) =>
+        rollupDataPoints(r, stepOf(r)),
+      ),
+    ],
+    history: rollups(feed('history'), 'history', topicsOf(...STEPS), (r) => [r]),
+  };
+}
+
+export const voteFeeds: VoteFeeds = voteFeedsFrom(voteLatencyTopics);
 
 /** Votes once each: the topology that dead-letters what can't be read does so; feeds pass over it. */
-const rawVotes = (
+function rawVotes(
   name: string,
   sink: string,
+  from: string,
   points: (vote: Vote) => readonly unknown[],
-): Topology =>
-  topology(name, ({ source }) => {
-    source('votes', voteCodec, { rejects: 'skip' })
+): Topology {
+  return topology(name, ({ source }) => {
+    source(from, voteCodec, { rejects: 'skip' })
       .pipe('dedup', dedup({ by: ['voteAccount', 'votedSlot'], withinMs: minutes(10) }))
       .into(sink, points);
   });
+}
 
-const rollups = (
+function rollups(
   name: string,
   sink: string,
   from: readonly string[],
   points: (rollup: Rollup) => readonly unknown[],
-): Topology =>
-  topology(name, ({ source }) => {
+): Topology {
+  return topology(name, ({ source }) => {
     for (const topic of from)
       source(topic, rollupCodec, {
         rejects: 'skip',
         futureToleranceMs: Number.POSITIVE_INFINITY,
       }).into(sink, points);
   });
-
-/** Feeds to InfluxDB; the sink's name is the bucket [V3]. */
-export const influxFeeds: readonly Topology[] = [
-  rawVotes('influx.votes', 'influx:vote-latencies-raw', (vote) => [votePoint(vote)]),
-  rollups('influx.rollups-5m', 'influx:vote-latencies-5m', ['votes.rollup.5m'], (r) => [
-    rollupPoint(r),
-  ]),
-  rollups(
-    'influx.validator-metrics',
-    'influx:validator-metrics',
-    ['votes.rollup.1h', 'votes.rollup.1d'],
-    (r) => [rollupPoint(r, stepOf(r))],
-  ),
-];
-
-/** Feeds to the KairosDB-schema store, Cassandra's or the embedded one. */
-export const kairosFeeds: readonly Topology[] = [
-  rawVotes('kairos.votes', 'kairos', (vote) => [voteDataPoint(vote)]),
-  rollups('kairos.rollups', 'kairos', rollupTopics, (r) => rollupDataPoints(r, stepOf(r))),
-];
-
-/** Feed of this process's own store of rollups, which answers the history endpoints. */
-export const historyFeed: Topology = rollups('history', 'history', rollupTopics, (r) => [r]);
+}

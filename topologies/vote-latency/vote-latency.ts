@@ -45,7 +45,7 @@ export interface VoteLatencyTopics {
   rollups(step: StepName, scope: Scope): string;
 }
 
-const topics: VoteLatencyTopics = {
+export const voteLatencyTopics: VoteLatencyTopics = {
   votes: 'votes',
   late: 'votes.late',
   rollups: (step) => `votes.rollup.${step}`,
@@ -139,4 +139,4 @@ const widths = (step: StepName) => ({
   aggregate: latencySummary,
 });
 
-export const voteLatency: Topology = voteLatencyBetween(topics);
+export const voteLatency: Topology = voteLatencyBetween(voteLatencyTopics);
