@@ -4,11 +4,12 @@
  * five-minute rollups of validators in the contract's JSON; those of networks, hours and days, which no other
  * entrant computes, go to `BENCH_OUT.network.5m`, `BENCH_OUT.validator.1h` and so on.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { openKafkaBroker } from '../src/broker/index.ts';
 import { createLogger, systemClock } from '../src/runtime/index.ts';
 import { TopologyRunner } from '../src/stream/index.ts';
 import { voteLatencyBetween } from '../topologies/index.ts';
+import { reportProgress } from './support/progress.ts';
+import { superviseWorkers } from './support/workers.ts';
 
 const need = (name: string): string => {
   const value = process.env[name];
@@ -20,24 +21,8 @@ const need = (name: string): string => {
 };
 
 const threads = Number(process.env.BENCH_THREADS ?? 1);
-const isWorker = process.env.BENCH_WORKER !== undefined;
-
-if (threads > 1 && !isWorker) {
-  const workers: ChildProcess[] = Array.from({ length: threads }, (_, i) =>
-    fork(import.meta.filename, { env: { ...process.env, BENCH_WORKER: String(i) } }),
-  );
-  const stop = () => {
-    for (const worker of workers) worker.kill('SIGTERM');
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
-  const codes = await Promise.all(
-    workers.map(
-      (worker) =>
-        new Promise<number>((resolve) => worker.once('exit', (code) => resolve(code ?? 1))),
-    ),
-  );
-  process.exit(Math.max(...codes));
+if (threads > 1 && process.env.BENCH_WORKER === undefined) {
+  process.exit(await superviseWorkers(threads));
 }
 
 const out = need('BENCH_OUT');
@@ -78,16 +63,9 @@ process.once('SIGTERM', () => void stop());
 process.once('SIGINT', () => void stop());
 process.once('disconnect', () => void stop());
 
-if (process.env.BENCH_PROGRESS !== undefined) {
-  const report = () => {
-    const records = runner.tasks
-      .filter((t) => t.stage === 0)
-      .flatMap((t) => t.offsets())
-      .reduce((sum, o) => sum + o.nextOffset, 0);
-    const { rss } = process.memoryUsage();
-    process.stdout.write(
-      `${JSON.stringify({ records, rssMiB: Math.round(rss / 1048576), cpuMs: Math.round(process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000) })}\n`,
-    );
-  };
-  setInterval(report, 100);
-}
+reportProgress(() =>
+  runner.tasks
+    .filter((task) => task.stage === 0)
+    .flatMap((task) => task.offsets())
+    .reduce((sum, { nextOffset }) => sum + nextOffset, 0),
+);

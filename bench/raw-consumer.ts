@@ -1,5 +1,6 @@
 /** The ceiling of the client beneath: kafkajs `eachBatch` with tuned fetch sizes that only calls JSON.parse. */
 import { Kafka, logLevel } from 'kafkajs';
+import { reportProgress } from './support/progress.ts';
 
 const kafka = new Kafka({
   brokers: (process.env.KAFKA_BROKERS ?? '').split(','),
@@ -12,6 +13,7 @@ const consumer = kafka.consumer({
   maxWaitTimeInMs: 100,
 });
 let records = 0;
+/** Only so that what is parsed is also used. */
 let latencySlots = 0;
 await consumer.connect();
 await consumer.subscribe({ topic: process.env.BENCH_TOPIC ?? 'votes', fromBeginning: true });
@@ -29,10 +31,8 @@ await consumer.run({
     }
   },
 });
-setInterval(() => {
-  const { rss } = process.memoryUsage();
-  const { user, system } = process.cpuUsage();
-  process.stdout.write(
-    `${JSON.stringify({ records, rssMiB: Math.round(rss / 1048576), cpuMs: Math.round((user + system) / 1000), latencySlots })}\n`,
-  );
-}, 100);
+reportProgress(() => records);
+process.once('SIGTERM', () => {
+  if (!Number.isSafeInteger(latencySlots)) process.exitCode = 1;
+  process.exit();
+});

@@ -7,6 +7,9 @@ export interface VotesTopic {
   readonly records: number;
 }
 
+/** In the race: 2.5 M votes in an hour of event time, 24,000 windows of 2,000 validators. */
+const RECORDS_PER_HOUR = 2_500_000;
+
 export async function fillVotesTopic(
   brokers: readonly string[],
   options: { readonly records: number; readonly partitions?: number },
@@ -20,12 +23,11 @@ export async function fillVotesTopic(
     const stored = description?.partitions.reduce((sum, p) => sum + p.nextOffset, 0) ?? 0;
     if (stored >= records) return { topic, records: stored };
     if (stored > 0) throw new Error(`topic ${topic} is half filled; delete it`);
-    // One hour of event time, as in the race: 24,000 windows of 2,000 validators.
     const votes = simulateVotes({
       seed: 1,
       startMs: 1_757_500_200_000,
       count: records,
-      ratePerSecond: records / 3_600,
+      ratePerSecond: RECORDS_PER_HOUR / 3_600,
     });
     let batch: { key: Buffer; value: Buffer }[] = [];
     for (const vote of votes) {

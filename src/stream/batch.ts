@@ -58,7 +58,7 @@ export interface Batch<T> {
   /** How a field that no row of this batch has reads; undefined where a schema fixes the fields. */
   readonly absent?: (() => Column) | undefined;
   readonly duplicates: Duplicates | undefined;
-  /** Where the bytes of row i are, for what must be passed on untouched (late topic, dead letter). */
+  /** A copy of the bytes of row i, for what must be passed on untouched (late topic, dead letter). */
   original(i: number): { readonly key: Buffer | null; readonly value: Buffer | null };
   /** A fresh plain object with the row's values; absent ones are left out. */
   row(i: number): T;

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { drive } from '../driver.ts';
+import { recordBatchOf } from '../record-batch.ts';
+import { StageInstance } from '../stage-instance.ts';
 import { numbers, type Reading, readingCodec, readings } from '../testing.ts';
 import { topology } from '../topology.ts';
 import { hopping, type TimeWindows, tumbling } from '../windows.ts';
@@ -53,6 +55,29 @@ describe('tumbling windows', () => {
     expect(driver.records('in.late').map((r) => String(r.value))).toEqual([
       '{ "k":"a", "n":2, "t":1 }',
     ]);
+  });
+
+  it('keep of a late record its own bytes only, not the fetch it came with', () => {
+    const instance = new StageInstance({
+      topology: windowsOf(ten),
+      stage: 0,
+      partition: 0,
+      partitions: 1,
+    });
+    const long = `{"k":"a","n":1,"t":100}${' '.repeat(1_000_000)}`;
+    const records = [long, '{"k":"a","n":2,"t":1}'].map((value, offset) => ({
+      key: 'a',
+      value,
+      offset,
+      timestamp: 100,
+    }));
+    const batch = recordBatchOf('in', 0, records);
+    instance.process(batch);
+    const late = instance.takeRecords().find(({ topic }) => topic === 'in.late');
+    expect(String(late?.value)).toBe('{"k":"a","n":2,"t":1}');
+    for (const part of [late?.key, late?.value]) {
+      expect((part as Buffer).buffer.byteLength).toBeLessThan(100_000);
+    }
   });
 
   it('close in order of their ends, keys in order of first sight', () => {

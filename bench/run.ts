@@ -1,0 +1,20 @@
+/** `npm run bench -- NAME [options]` runs bench/NAME.ts; without a name it lists them. */
+const benches: Readonly<Record<string, string>> = {
+  pipeline: 'the vote topology on Kafka, exactly once, against a raw consumer that only parses',
+  'check-entrant': 'the same in several processes, one of them killed: is every window right?',
+  sinks: 'points per second into InfluxDB and Cassandra, beside SQLite',
+  live: 'answers of the live endpoints while votes flow',
+  decode: 'votes from bytes to columns, against JSON.parse',
+  digest: 'our t-digest against npm tdigest',
+  'embedded-log': 'appends, reads and commits of the embedded log',
+};
+
+const [name] = process.argv.splice(2, 1);
+if (name === undefined || !Object.hasOwn(benches, name)) {
+  const width = Math.max(...Object.keys(benches).map((bench) => bench.length));
+  for (const [bench, says] of Object.entries(benches)) {
+    process.stdout.write(`  npm run bench -- ${bench.padEnd(width)}  ${says}\n`);
+  }
+  process.exit(name === undefined ? 0 : 2);
+}
+await import(`./${name}.ts`);
