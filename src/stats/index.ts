@@ -1,4 +1,17 @@
 /** Statistics that can be merged and stored: digests, moments, averages. Pure: no I/O, no clock, no random. */
+export {
+  type Fit,
+  type FitOptions,
+  type Forecast,
+  fitHoltWinters,
+  forecast,
+} from './forecast.ts';
+export {
+  HoltWinters,
+  type HoltWintersState,
+  type Seasonal,
+  type Smoothing,
+} from './holt-winters.ts';
 export { Moments } from './moments.ts';
 export { ExponentialAverage, MovingAverage } from './moving-average.ts';
 export { type QuantileMethod, quantileOfSorted } from './quantile.ts';
