@@ -3,61 +3,35 @@
  * from the registry, and used from there.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Installation, installed, userEnvironment } from '../support/installed.ts';
 import { projectRoot } from './source.ts';
 
 const run = promisify(execFile);
 
-/** As in a user's shell: without the checkout's Node first, and without what npm tells its scripts. */
-const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(?:npm_|INIT_CWD|NODE_|VITEST)/.test(name)),
-);
-environment.PATH = (process.env.PATH ?? '')
-  .split(delimiter)
-  .filter((folder) => !folder.includes('node_modules'))
-  .join(delimiter);
-
-let folder: string;
+let installation: Installation;
 let app: string;
-let packed: readonly string[];
-let packedBytes: number;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tidemark-package-'));
-  app = join(folder, 'app');
-  await mkdir(app);
-  // --ignore-scripts: the build is run by itself, so that npm's output is JSON and nothing else.
-  await run('npm', ['run', 'build'], { cwd: projectRoot });
-  const { stdout } = await run(
-    'npm',
-    ['pack', '--json', '--ignore-scripts', '--pack-destination', folder],
-    { cwd: projectRoot, maxBuffer: 16 * 1024 * 1024 },
-  );
-  const parsed = JSON.parse(stdout);
-  // npm 11 gives a list, later ones an object by package name.
-  const [report] = Array.isArray(parsed) ? parsed : Object.values<typeof parsed>(parsed);
-  packed = report.files.map((file: { path: string }) => file.path);
-  packedBytes = report.size;
-
-  await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', type: 'module' }));
-  await run(
-    'npm',
-    ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, report.filename)],
-    { cwd: app, env: environment, timeout: 120_000, maxBuffer: 16 * 1024 * 1024 },
-  );
+  installation = await installed();
+  app = installation.app;
 }, 240_000);
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => installation.leave());
 
 it('holds the program, its types, its data and its licence, and no tests', () => {
-  expect(packed).toEqual(
+  const { files, bytes } = installation;
+  expect(files).toEqual(
     expect.arrayContaining([
+      'README.md',
+      'ARCHITECTURE.md',
       'LICENSE',
       'CHANGELOG.md',
+      'docs/guides/your-first-topology.md',
       'bin/tidemark',
       'bin/launch.js',
       'bin/watch-parent.mjs',
@@ -69,16 +43,16 @@ it('holds the program, its types, its data and its licence, and no tests', () =>
       'package.json',
     ]),
   );
-  expect(packed.filter((path) => /\.(?:test|suite)\.|^(?:test|bench|src)\//.test(path))).toEqual(
-    [],
-  );
-  expect(packedBytes).toBeLessThan(2_000_000);
+  expect(
+    files.filter((path) => /\.(?:test|suite)\.|testing\.|^(?:test|bench|src)\//.test(path)),
+  ).toEqual([]);
+  expect(bytes).toBeLessThan(2_000_000);
 });
 
 it('runs as npx runs it, whatever Node the machine has', async () => {
   const { version } = JSON.parse(await readFile(join(projectRoot, 'package.json'), 'utf8'));
   const bin = join(app, 'node_modules', '.bin', 'tidemark');
-  const { stdout, stderr } = await run(bin, ['--version'], { cwd: app, env: environment });
+  const { stdout, stderr } = await run(bin, ['--version'], { cwd: app, env: userEnvironment });
   expect({ stdout: stdout.trim(), stderr }).toEqual({ stdout: version, stderr: '' });
 });
 
@@ -108,6 +82,23 @@ it('can be imported and type-checks, declarations included', async () => {
   await run(process.execPath, [tsc, '-p', app]).catch((error) => {
     throw new Error(error.stdout || error.message);
   });
-  const { stdout } = await run(process.execPath, ['use.ts'], { cwd: app, env: environment });
+  const { stdout } = await run(process.execPath, ['use.ts'], { cwd: app, env: userEnvironment });
   expect(Number(stdout)).toBeGreaterThan(0);
+});
+
+it('plays the demo from an empty folder, and leaves nothing there', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-demo-test-'));
+  try {
+    const bin = join(app, 'node_modules', '.bin', 'tidemark');
+    const { stdout } = await run(bin, ['demo', '--once', '--port', '0'], {
+      cwd: folder,
+      env: userEnvironment,
+      timeout: 100_000,
+    });
+    expect(stdout).toMatch(/67980 of 67980 recorded votes published \(100%\), 0 to be read/);
+    expect(stdout).toMatch(/^testnet +67952 +1\.21 +1\.00 +2\.00 +3\.00 .* final$/m);
+    expect(await readdir(folder)).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
