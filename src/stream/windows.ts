@@ -4,6 +4,7 @@
  * a record at or beyond that is late.
  */
 import { FatalError } from '../model/index.ts';
+import { checkNotNegative, checkPositive } from './window-check.ts';
 
 export interface TimeWindows {
   readonly kind: 'tumbling' | 'hopping';
@@ -28,8 +29,8 @@ export interface HoppingOptions extends TumblingOptions {
 
 /** Windows that touch but don't overlap: each record falls into exactly one. */
 export function tumbling(options: TumblingOptions): TimeWindows {
-  positive('sizeMs', options.sizeMs);
-  notNegative('graceMs', options.graceMs);
+  checkPositive('sizeMs', options.sizeMs);
+  checkNotNegative('graceMs', options.graceMs);
   return {
     kind: 'tumbling',
     sizeMs: options.sizeMs,
@@ -41,9 +42,9 @@ export function tumbling(options: TumblingOptions): TimeWindows {
 
 /** Windows of sizeMs that start every advanceMs: each record falls into up to ceil(size / advance) of them. */
 export function hopping(options: HoppingOptions): TimeWindows {
-  positive('sizeMs', options.sizeMs);
-  positive('advanceMs', options.advanceMs);
-  notNegative('graceMs', options.graceMs);
+  checkPositive('sizeMs', options.sizeMs);
+  checkPositive('advanceMs', options.advanceMs);
+  checkNotNegative('graceMs', options.graceMs);
   if (options.advanceMs > options.sizeMs) {
     throw new FatalError(
       `hopping windows of ${options.sizeMs} ms that advance by ${options.advanceMs} ms would skip records; advance by at most the size`,
@@ -62,19 +63,3 @@ export function hopping(options: HoppingOptions): TimeWindows {
 /** Start of the newest window that contains `timestamp`. */
 export const windowStart = (timestamp: number, advanceMs: number): number =>
   Math.floor(timestamp / advanceMs) * advanceMs;
-
-function positive(name: string, ms: number): void {
-  if (!Number.isFinite(ms) || ms <= 0) {
-    throw new FatalError(`window ${name} is ${ms}; give a positive number of milliseconds`, {
-      code: 'WINDOW_INVALID',
-    });
-  }
-}
-
-function notNegative(name: string, ms: number): void {
-  if (!Number.isFinite(ms) || ms < 0) {
-    throw new FatalError(`window ${name} is ${ms}; give milliseconds, 0 or more`, {
-      code: 'WINDOW_INVALID',
-    });
-  }
-}

@@ -6,4 +6,5 @@ export * from './moving-average.ts';
 export * from './parts.ts';
 export * from './rollup.ts';
 export * from './rows.ts';
+export * from './session.ts';
 export * from './window.ts';

@@ -8,7 +8,8 @@
  */
 import type { Aggregate, Windowed } from '../aggregate.ts';
 import type { Batch, Duplicates } from '../batch.ts';
-import { columnNamed, KeyIndex, textAt } from '../key-index.ts';
+import { KeyIndex } from '../key-index.ts';
+import { carriedReader, reportRow, setLateAside } from '../late-records.ts';
 import { type Operator, operator } from '../operator.ts';
 import { rowsBatch } from '../rows.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -100,7 +101,7 @@ class WindowStep<S> implements WindowView<S> {
     const { selected, timestamps, watermarks, offsets } = batch;
     const count = selected === undefined ? batch.length : selected.length;
     const duplicates = batch.duplicates ?? NO_DUPLICATES;
-    const carried = this.#carry.length === 0 ? undefined : this.#carrier(batch);
+    const carried = this.#carry.length === 0 ? undefined : carriedReader(batch, this.#carry);
     let duplicate = 0;
     let nextDuplicate =
       duplicates.count > 0 ? (duplicates.rows[0] as number) : Number.POSITIVE_INFINITY;
@@ -211,54 +212,22 @@ class WindowStep<S> implements WindowView<S> {
   }
 
   #late(batch: Batch<unknown>, i: number, key: number, start: number, emit: Emit<S>): void {
-    const { late } = this.#windows;
-    this.#task.count('late', 1);
-    if (late !== undefined) {
-      const { key: recordKey, value } = batch.original(i);
-      this.#task.emit({
-        topic: late,
-        key: recordKey,
-        value,
-        timestamp: batch.timestamps[i] as number,
-      });
-    }
+    setLateAside(this.#task, batch, i, this.#windows.late);
     const watermark = batch.watermarks[i] as number;
     emit(
       this.#batchOf(batch, [this.#stub(batch, key, start, { late: 1, duplicates: 0 })], watermark),
     );
   }
 
-  /** A row that only reports what a closed window can no longer count; wider windows still may. */
   #stub(
     batch: Batch<unknown>,
     key: number,
     start: number,
     counts: { late: number; duplicates: number },
   ): Windowed<S> {
-    return {
-      key: this.#keys.values[key] as readonly string[],
-      carried: {},
-      start,
-      end: start + this.#windows.sizeMs,
-      state: undefined,
-      partition: batch.partition,
-      firstOffset: Number.POSITIVE_INFINITY,
-      lastOffset: -1,
-      ...counts,
-      revision: 0,
-    };
-  }
-
-  #carrier(batch: Batch<unknown>): (i: number) => Readonly<Record<string, string>> {
-    const columns = this.#carry.map((field) => [field, columnNamed(batch, field)] as const);
-    return (i) => {
-      const carried: Record<string, string> = {};
-      for (const [field, column] of columns) {
-        const text = textAt(column, i);
-        if (text !== undefined) carried[field] = text;
-      }
-      return carried;
-    };
+    const { partition } = batch;
+    const place = { key: this.#keys.values[key] as readonly string[], start, partition };
+    return reportRow({ ...place, end: start + this.#windows.sizeMs }, counts);
   }
 
   #batchOf(
