@@ -2,70 +2,21 @@
  * Tidemark as an entrant of the race (../shared/peers.md): the vote topology from BENCH_TOPIC to BENCH_OUT, exactly
  * once, in group BENCH_GROUP on KAFKA_BROKERS, with BENCH_THREADS processes, until SIGTERM. BENCH_OUT gets the
  * five-minute rollups of validators in the contract's JSON; those of networks, hours and days, which no other
- * entrant computes, go to `BENCH_OUT.network.5m`, `BENCH_OUT.validator.1h` and so on.
+ * entrant computes, go to `BENCH_OUT.network.5m`, `BENCH_OUT.validator.1h` and so on. Its state is on Kafka, so
+ * that BENCH_STATE stays empty. Node is set up as bin/tidemark sets it up.
  */
-import { openKafkaBroker } from '../src/broker/index.ts';
-import { createLogger, systemClock } from '../src/runtime/index.ts';
-import { TopologyRunner } from '../src/stream/index.ts';
-import { voteLatencyBetween } from '../topologies/index.ts';
-import { reportProgress } from './support/progress.ts';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { superviseWorkers } from './support/workers.ts';
 
-const need = (name: string): string => {
-  const value = process.env[name];
-  if (value === undefined || value === '') {
-    process.stderr.write(`entrant: set ${name}\n`);
-    process.exit(2);
-  }
-  return value;
+const { nodeFlags, nodeEnvironment } = createRequire(import.meta.url)('../bin/node-setup.js') as {
+  nodeFlags(): string[];
+  nodeEnvironment(): NodeJS.ProcessEnv;
 };
-
+const run = fileURLToPath(new URL('./support/entrant-run.ts', import.meta.url));
 const threads = Number(process.env.BENCH_THREADS ?? 1);
-if (threads > 1 && process.env.BENCH_WORKER === undefined) {
-  process.exit(await superviseWorkers(threads));
-}
+const flags = [...process.execArgv, ...nodeFlags()];
 
-const out = need('BENCH_OUT');
-const votes = need('BENCH_TOPIC');
-const logger = createLogger({ level: process.env.LOG_LEVEL ?? 'warn' });
-const broker = await openKafkaBroker({
-  brokers: need('KAFKA_BROKERS').split(','),
-  clock: systemClock,
-  logger,
-});
-const runner = new TopologyRunner({
-  topology: voteLatencyBetween(
-    {
-      votes,
-      late: `${votes}.late`,
-      rollups: (step, scope) =>
-        step === '5m' && scope === 'validator' ? out : `${out}.${scope}.${step}`,
-    },
-    `vote-latency-${out.toLowerCase().replaceAll(/[^a-z0-9.-]/g, '-')}`.slice(0, 100),
-  ),
-  broker,
-  clock: systemClock,
-  logger,
-  groupPrefix: need('BENCH_GROUP'),
-  policy: { intervalMs: Number(process.env.BENCH_EPOCH_MS ?? 2_000) },
-});
-await runner.start();
-
-let stopping = false;
-const stop = async () => {
-  if (stopping) return;
-  stopping = true;
-  await runner.stop();
-  await broker.close();
-  process.exit(0);
-};
-process.once('SIGTERM', () => void stop());
-process.once('SIGINT', () => void stop());
-process.once('disconnect', () => void stop());
-
-reportProgress(() =>
-  runner.tasks
-    .filter((task) => task.stage === 0)
-    .flatMap((task) => task.offsets())
-    .reduce((sum, { nextOffset }) => sum + nextOffset, 0),
-);
+if (threads > 1) process.exit(await superviseWorkers(run, threads, flags, nodeEnvironment()));
+process.execve?.(process.execPath, [process.execPath, ...flags, run], nodeEnvironment());
+await import(run);

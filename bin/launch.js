@@ -9,6 +9,7 @@ const { spawn, spawnSync } = require('node:child_process');
 const { existsSync, readFileSync } = require('node:fs');
 const { constants } = require('node:os');
 const { delimiter, dirname, join, sep } = require('node:path');
+const { nodeEnvironment, nodeFlags } = require('./node-setup.js');
 
 const oldestMajor = 24;
 const packageRoot = dirname(__dirname);
@@ -26,7 +27,8 @@ function main() {
   }
 
   const isNewEnough = majorOf(process.version) >= oldestMajor;
-  if (isNewEnough && !runsSource) return runHere(compiled);
+  const isReplaceable = typeof process.execve === 'function' && !isWindows;
+  if (isNewEnough && !runsSource && !isReplaceable) return runHere(compiled);
 
   const node = isNewEnough ? process.execPath : findNode();
   if (node === undefined) {
@@ -36,19 +38,18 @@ function main() {
         `npm install node@${oldestMajor}`,
     );
   }
-  const flags = ['--disable-warning=ExperimentalWarning'];
+  // Who starts this very Node with flags (--inspect, for one) means the program.
+  const flags = [...(isNewEnough ? process.execArgv : []), ...nodeFlags()];
   if (runsSource) flags.push('--conditions=tidemark-source');
   const program = [runsSource ? source : compiled, ...process.argv.slice(2)];
-  if (typeof process.execve === 'function' && !isWindows) {
-    process.execve(node, [node, ...flags, ...program], process.env);
-  }
+  if (isReplaceable) process.execve(node, [node, ...flags, ...program], nodeEnvironment());
   runChild(node, [...flags, '--import', watchParent(), ...program]);
 }
 
 const watchParent = () =>
   require('node:url').pathToFileURL(join(__dirname, 'watch-parent.mjs')).href;
 
-/** In this very process: nothing to start, nothing to forward. */
+/** In this very process, set up as it is: nothing to start, nothing to forward. */
 function runHere(program) {
   const emitWarning = process.emitWarning;
   process.emitWarning = (warning, type, ...rest) => {
@@ -84,7 +85,10 @@ function findNode() {
 
 function runChild(node, parameters) {
   // The channel carries nothing: its closing tells the child that this process is gone.
-  const child = spawn(node, parameters, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(node, parameters, {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: nodeEnvironment(),
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) {
     process.on(signal, () => {
       // A terminal's Ctrl-C has gone to the whole foreground group, the child included.

@@ -1,16 +1,19 @@
 /** The entrant in several processes: one that dies is replaced, and SIGTERM lets all of them finish. */
 import { type ChildProcess, fork } from 'node:child_process';
 
-/** Runs `count` workers, each told apart by BENCH_WORKER, until SIGTERM. Resolves with the worst exit code. */
-export function superviseWorkers(count: number): Promise<number> {
+/** Runs `count` processes of `program` until SIGTERM. Resolves with the worst exit code. */
+export function superviseWorkers(
+  program: string,
+  count: number,
+  execArgv: string[],
+  environment: NodeJS.ProcessEnv,
+): Promise<number> {
   let stopping = false;
   let worst = 0;
   const workers = new Map<number, ChildProcess>();
   return new Promise((resolve) => {
     const start = (number: number) => {
-      const worker = fork(process.argv[1] as string, {
-        env: { ...process.env, BENCH_WORKER: String(number) },
-      });
+      const worker = fork(program, { execArgv, env: environment });
       workers.set(number, worker);
       process.stdout.write(`${JSON.stringify({ worker: number, pid: worker.pid })}\n`);
       worker.once('exit', (code, signal) => {

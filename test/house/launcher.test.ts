@@ -15,7 +15,7 @@ const program = `
 import { origin } from 'tidemark';
 import 'node:sqlite';
 const [verb] = process.argv.slice(2);
-const about = { origin, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
+const about = { origin, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
 console.log(JSON.stringify(about));
 if (verb === 'exit') process.exitCode = 7;
 if (verb === 'die') process.kill(process.pid, 'SIGKILL');
@@ -77,14 +77,25 @@ interface Run {
   readonly child: ChildProcess;
   readonly outcome: Promise<Outcome>;
   /** Resolves when the program has spoken; with what it said about itself. */
-  readonly about: Promise<{ origin: string; major: number; words: string[]; pid: number }>;
+  readonly about: Promise<{
+    origin: string;
+    flags: string[];
+    cache?: string;
+    major: number;
+    words: string[];
+    pid: number;
+  }>;
 }
 
 function launch(bin: string, words: readonly string[], age: 'new' | 'old', path?: string): Run {
   const preload = age === 'old' ? ['--require', oldNode] : [];
   const child = spawn(process.execPath, [...preload, bin, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...(path === undefined ? {} : { PATH: path }) },
+    env: {
+      ...process.env,
+      XDG_CACHE_HOME: join(folder, 'caches'),
+      ...(path === undefined ? {} : { PATH: path }),
+    },
   });
   let stdout = '';
   let stderr = '';
@@ -118,6 +129,14 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
     const run = launch(link, ['exit'], age);
     expect(await run.about).toMatchObject({ origin: 'compiled', words: ['exit'] });
     expect(await run.outcome).toMatchObject({ code: 7, stderr: '' });
+  });
+
+  it('Node runs with the young generation and the compile cache that the engine is measured with', async () => {
+    for (const bin of [join(checkout, 'bin', 'tidemark'), join(installed, 'bin', 'tidemark')]) {
+      const { flags, cache } = await launch(bin, [], age).about;
+      expect(flags).toContain('--max-semi-space-size=8');
+      expect(cache).toBe(join(folder, 'caches', 'tidemark', 'compiled'));
+    }
   });
 
   it('SIGTERM reaches the program, which drains and exits 0', async () => {
