@@ -51,6 +51,15 @@ const kafkaSettings = section({
       environment: 'KAFKA_TLS_CA',
     }),
   }),
+  sessionTimeoutMs: whole({
+    description:
+      'How long a process that has died keeps its partitions before others get them. Kafka itself refuses less than 6 s, unless told otherwise.',
+    environment: 'KAFKA_SESSION_TIMEOUT_MS',
+    unit: 'ms',
+    default: 10_000,
+    minimum: 1_000,
+    maximum: 1_800_000,
+  }),
 });
 
 const influxSettings = section({

@@ -35,6 +35,7 @@ export async function openBroker(
   }
   return openKafkaBroker({
     brokers: kafka.brokers,
+    sessionTimeoutMs: kafka.sessionTimeoutMs,
     clock,
     logger,
     ...(kafka.tls.enabled

@@ -1,4 +1,4 @@
-/** When each life of a program ends: seeded, so that a run that failed can be run again. */
+/** When each life of a program ends: seeded, so that a run that failed can be run again; CRASH_SEED gives others. */
 import { seededRandom } from '../../src/collect/seeded-random.ts';
 
 export interface Kill {
@@ -7,12 +7,15 @@ export interface Kill {
   readonly delayMs: number;
 }
 
+const base = Number(process.env.CRASH_SEED ?? 20_261_121);
+
+/** `which`: so that the tests of one run don't all kill alike. */
 export function killSchedule(
   kills: number,
-  seed: number,
+  which: number,
   { lifeMsMax = 1_000 } = {},
 ): readonly Kill[] {
-  const random = seededRandom(seed);
+  const random = seededRandom(base * 7 + which);
   return Array.from({ length: kills }, (_, kill) =>
     kill % 5 === 4
       ? { from: 'start', delayMs: 100 + (random() % 900) }

@@ -6,7 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import type { Broker } from '../../src/broker/index.ts';
 import { systemClock } from '../../src/runtime/index.ts';
+import type { Topology } from '../../src/stream/index.ts';
 
 const tidemark = fileURLToPath(new URL('../../bin/tidemark', import.meta.url));
 
@@ -105,7 +107,7 @@ interface Topics {
     readonly partitions: readonly { readonly partition: number; readonly nextOffset: number }[];
   }[];
 }
-interface Topologies {
+export interface Topologies {
   readonly topologies: readonly {
     readonly name: string;
     readonly tasks: readonly {
@@ -124,6 +126,47 @@ interface Backlog {
   }[];
 }
 
+/**
+ * What members of one group still owe: tasks that nobody runs (a dead member's, until the group notices) and
+ * records that their group has not committed.
+ */
+export async function unfinishedIn(
+  engines: readonly EngineProcess[],
+  broker: Broker,
+  topologies: readonly Topology[],
+): Promise<string[]> {
+  const owed: string[] = [];
+  const running = new Map<string, number>();
+  for (const engine of engines) {
+    const seen = await getJson<Topologies>(`${await engine.url()}/v1/topologies`);
+    for (const { name, tasks } of seen.topologies)
+      running.set(name, (running.get(name) ?? 0) + tasks.length);
+  }
+  for (const topology of topologies) {
+    let wanted = 0;
+    for (let stage = 0; stage < topology.stages; stage++) {
+      const sources = topology.sources.filter((source) => source.stage === stage);
+      const described = await broker.describeTopics(sources.map(({ topic }) => topic));
+      const committed = await broker.committedOffsets(topology.group(stage));
+      wanted += Math.max(...described.map(({ partitions }) => partitions.length));
+      for (const { name: topic, partitions } of described) {
+        for (const { partition, firstOffset, nextOffset } of partitions) {
+          const at = committed.find((c) => c.topic === topic && c.partition === partition);
+          const from = at?.offset ?? firstOffset;
+          // Behind the last record there may be markers of transactions.
+          if (from < nextOffset && (await broker.read({ topic, partition, from })) !== null)
+            owed.push(
+              `${topology.group(stage)} is at ${from} of ${nextOffset} in ${topic}/${partition}`,
+            );
+        }
+      }
+    }
+    const tasks = running.get(topology.name) ?? 0;
+    if (tasks !== wanted) owed.push(`${topology.name} has ${tasks} of ${wanted} tasks`);
+  }
+  return owed;
+}
+
 /** Longer than the engine waits before it calls a quiet partition idle, and then its last windows go out. */
 const QUIET_MS = 7_000;
 
@@ -133,15 +176,19 @@ const QUIET_MS = 7_000;
  */
 export async function settled(
   engines: readonly EngineProcess[],
-  { quietMs = QUIET_MS, withinMs = 120_000 } = {},
+  {
+    quietMs = QUIET_MS,
+    withinMs = 120_000,
+    alsoUnfinished = async (): Promise<string[]> => [],
+  } = {},
 ): Promise<void> {
   const urls = await Promise.all(engines.map((engine) => engine.url()));
   const giveUpAt = systemClock.now() + withinMs;
   let before = '';
   let quietSince = systemClock.now();
   for (;;) {
-    const busy = (await Promise.all(urls.map(unfinished))).flat();
-    const { topics } = await getJson<Topics>(`${urls[0]}/v1/topics`);
+    const busy = [...(await Promise.all(urls.map(unfinished))).flat(), ...(await alsoUnfinished())];
+    const { topics } = await getJson<Topics>(`${urls[0]}/v1/topics?internal=true`);
     const ends = JSON.stringify(
       topics.map(({ name, partitions }) => [name, partitions.map((p) => p.nextOffset)]),
     );

@@ -86,3 +86,41 @@ export async function tokenFor(
     },
   };
 }
+
+/** Every point of a bucket, field by field: `measurement,tags field time` → `type value`. */
+export async function pointsInBucket(
+  config: InfluxConfig,
+  bucket: string,
+): Promise<Map<string, string>> {
+  // One table per field: within a field all values have one type.
+  const query = `from(bucket: "${bucket}") |> range(start: 1970-01-01T00:00:00Z, stop: 2200-01-01T00:00:00Z) |> drop(columns: ["_start", "_stop"]) |> group(columns: ["_measurement", "_field"])`;
+  const { status, text } = await influxCall(config, `/api/v2/query?org=${config.org}`, {
+    method: 'POST',
+    body: JSON.stringify({ query, type: 'flux', dialect: { annotations: ['datatype'] } }),
+  });
+  if (status !== 200) throw new Error(`reading ${bucket}: ${status} ${text}`);
+  const points = new Map<string, string>();
+  let types: string[] = [];
+  let names: string[] | undefined;
+  for (const line of text.split('\r\n')) {
+    const cells = line.split(',');
+    if (line === '') names = undefined;
+    else if (cells[0] === '#datatype') types = cells;
+    else if (names === undefined) names = cells;
+    else {
+      const of = (name: string) => cells[(names as string[]).indexOf(name)] ?? '';
+      const tags = names
+        .map((name, i) => [name, cells[i]] as const)
+        .filter(
+          ([name, value]) => name !== '' && !/^(_.*|result|table)$/.test(name) && value !== '',
+        )
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, value]) => `,${name}=${value}`);
+      points.set(
+        `${of('_measurement')}${tags.join('')} ${of('_field')} ${of('_time')}`,
+        `${types[names.indexOf('_value')]} ${of('_value')}`,
+      );
+    }
+  }
+  return points;
+}
