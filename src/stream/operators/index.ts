@@ -7,4 +7,5 @@ export * from './parts.ts';
 export * from './rollup.ts';
 export * from './rows.ts';
 export * from './session.ts';
+export * from './sliding.ts';
 export * from './window.ts';
