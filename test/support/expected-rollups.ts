@@ -97,3 +97,70 @@ export function rankError(values: readonly number[], q: number, value: number): 
   // Between two neighbouring values every place is as good as the nearer one; one rank is 1 / n.
   return Math.max(0, Math.min(Math.abs(q - below), Math.abs(q - upTo)) - 1 / values.length);
 }
+
+/** What a stored rollup must have to be compared. */
+export interface RollupLike {
+  readonly window: { readonly start: number; readonly end: number };
+  readonly scope: string;
+  readonly id: string;
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly revision: number;
+  readonly lineage: { readonly duplicates: number };
+}
+
+const RANK_ERROR_MAX = 0.01;
+
+/**
+ * How the rollups differ from what they must be, in short sentences; empty when they don't. Of a window that was
+ * given again the last revision counts.
+ */
+export function rollupFailures(
+  found: readonly RollupLike[],
+  { windows }: Expected,
+): readonly string[] {
+  const last = new Map<string, RollupLike>();
+  for (const rollup of found) {
+    const step = Object.entries(sizes).find(
+      ([, size]) => size === rollup.window.end - rollup.window.start,
+    )?.[0];
+    const id = `${step} ${rollup.scope}:${rollup.id} ${rollup.window.start}`;
+    const before = last.get(id);
+    if (before === undefined || before.revision < rollup.revision) last.set(id, rollup);
+  }
+  const failures = [...last.keys()].filter((id) => !windows.has(id)).map((id) => `too much: ${id}`);
+  for (const [id, want] of windows) {
+    const got = last.get(id);
+    if (got === undefined) {
+      failures.push(`missing: ${id}`);
+      continue;
+    }
+    const count = want.values.length;
+    const { sum, min, max, duplicates } = want;
+    const exact = { count, sum, min, max, duplicates };
+    const numbers = { ...got, duplicates: got.lineage.duplicates };
+    for (const [name, value] of Object.entries(exact)) {
+      const other = numbers[name as keyof typeof exact];
+      if (other !== value) failures.push(`${id}: ${name} is ${other} instead of ${value}`);
+    }
+    if (Math.abs(got.mean - sum / count) > 1e-9) failures.push(`${id}: mean is ${got.mean}`);
+    for (const [q, value] of [
+      [0.5, got.p50],
+      [0.95, got.p95],
+      [0.99, got.p99],
+    ] as const) {
+      const error = rankError(want.values, q, value);
+      if (error > RANK_ERROR_MAX)
+        failures.push(`${id}: p${q * 100} is ${value}, rank error ${error}`);
+    }
+  }
+  return failures.length > 8
+    ? [...failures.slice(0, 8), `… ${failures.length} failures`]
+    : failures;
+}
