@@ -6,6 +6,7 @@
  *   ```sh run                 run by sh; must exit 0
  *   ```sh run background      started; must print the lines of its output block; stopped at the end
  *   ```sh run fails           run by sh; must exit 1
+ *   ```sh run eventually      run again until it prints what it should, for some seconds
  *   ```text output            what the block before printed; … stands for anything
  *   ```text output test       only node:test's ✔ lines, without durations
  *
@@ -16,6 +17,7 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Block {
   readonly line: number;
@@ -55,6 +57,8 @@ export interface FollowOptions {
 }
 
 const BACKGROUND_WITHIN_MS = 30_000;
+const EVENTUALLY_WITHIN_MS = 10_000;
+const EVENTUALLY_POLL_MS = 250;
 
 /** Rejects at the first block that does not do what the guide says. */
 export async function follow(markdown: string, options: FollowOptions): Promise<void> {
@@ -77,25 +81,40 @@ export async function follow(markdown: string, options: FollowOptions): Promise<
       const output = next?.marks[0] === 'output' ? next : undefined;
       const command = inward(block.text);
       const place = { cwd: folder, env: environment };
-      let printed: string;
+      const isTest = output?.marks.includes('test') === true;
+      const see = (printed: string) =>
+        options.see({
+          line: block.line,
+          command: block.text.trim(),
+          printed: outward(isTest ? checksOf(printed) : printed.trim()),
+          expected: output?.text.trim(),
+        });
       if (block.marks.includes('background')) {
         const started = new Background(command, place);
         background.push(started);
-        printed = await started.printed(output?.text.trim().split('\n').length ?? 0);
+        see(await started.printed(output?.text.trim().split('\n').length ?? 0));
       } else {
-        printed = await shell(command, place, block.marks.includes('fails') ? 1 : 0);
+        const code = block.marks.includes('fails') ? 1 : 0;
+        const attempt = async () => see(await shell(command, place, code));
+        if (block.marks.includes('eventually')) await eventually(attempt);
+        else await attempt();
       }
-      const isTest = output?.marks.includes('test') === true;
-      options.see({
-        line: block.line,
-        command: block.text.trim(),
-        printed: outward(isTest ? checksOf(printed) : printed.trim()),
-        expected: output?.text.trim(),
-      });
     }
   } finally {
     await Promise.all(background.map((started) => started.stop()));
   }
+}
+
+/** Resolves when an attempt does; rejects as the last one does when time is over. */
+async function eventually(attempt: () => Promise<void>): Promise<void> {
+  for (let waitedMs = 0; waitedMs < EVENTUALLY_WITHIN_MS; waitedMs += EVENTUALLY_POLL_MS) {
+    try {
+      return await attempt();
+    } catch {
+      await sleep(EVENTUALLY_POLL_MS);
+    }
+  }
+  await attempt();
 }
 
 /** The guide's text as a pattern: … stands for anything. */

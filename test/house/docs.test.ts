@@ -1,0 +1,175 @@
+/**
+ * What the documents say is so: the reference is what the program says of itself, guides do what they show, links
+ * lead somewhere, and the rooms of ARCHITECTURE.md are those of the tree.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referenceFolder, referencePages } from '../../docs/generate.ts';
+import { blocksOf, follow, patternOf } from '../support/guide.ts';
+import { type Installation, installed, userEnvironment } from '../support/installed.ts';
+import { filesBelow, projectRoot } from './source.ts';
+
+const run = promisify(execFile);
+
+const atRoot = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+const documents = [
+  ...atRoot.map((path) => ({ path, text: readFileSync(join(projectRoot, path), 'utf8') })),
+  ...filesBelow('docs', ['.md']),
+  ...filesBelow('examples', ['.md']),
+];
+/** Followed by guide.test.ts. */
+const FIRST = 'docs/guides/your-first-topology.md';
+const followed = documents.filter(
+  ({ path, text }) => path !== FIRST && blocksOf(text).some(({ marks }) => marks.includes('run')),
+);
+const fileMark = 'file=';
+const fileOf = (marks: readonly string[]) =>
+  marks.find((mark) => mark.startsWith(fileMark))?.slice(fileMark.length);
+
+describe('the reference', () => {
+  it('is what the program says of itself (else: npm run docs)', async () => {
+    const written = new Map(
+      readdirSync(referenceFolder).map((name) => [
+        name,
+        readFileSync(join(referenceFolder, name), 'utf8'),
+      ]),
+    );
+    const pages = await referencePages();
+    expect([...written.keys()].sort()).toEqual([...pages.keys()].sort());
+    for (const [name, text] of pages) expect(written.get(name), name).toBe(text);
+  });
+
+  it('knows every command, and what each takes', async () => {
+    const commands = (await referencePages()).get('commands.md') ?? '';
+    for (const name of ['demo', 'up', 'publish', 'subscribe', 'replay', 'backlog clear']) {
+      expect(commands).toContain(`## tidemark ${name}\n`);
+    }
+    expect(commands).toContain('--topology <name>');
+  });
+});
+
+describe('documents', () => {
+  it('link to files that exist', () => {
+    const links = documents.flatMap(({ path, text }) =>
+      [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => ({ path, target: target ?? '' })),
+    );
+    expect(links.length).toBeGreaterThan(25);
+    const broken = links.filter(({ path, target }) => {
+      if (/^(?:https?:|#)/.test(target)) return false;
+      return !existsSync(join(projectRoot, dirname(path), target.split('#')[0] as string));
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('name paths that exist', () => {
+    const named = documents
+      .filter(({ path }) => ['ARCHITECTURE.md', 'CONTRIBUTING.md'].includes(path))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/`((?:src|test|topologies|docs|bin)\/[\w./-]+)`/g)].map(
+          ([, file]) => `${path}: ${file}`,
+        ),
+      )
+      .filter((place) => !/NAME|FOLDER/.test(place));
+    expect(named.length).toBeGreaterThan(20);
+    const missing = named.filter(
+      (place) => !existsSync(join(projectRoot, place.split(': ')[1] as string)),
+    );
+    // Of a first change's files, which are yet to be written; and of a package, which is compiled.
+    expect(missing).toEqual([]);
+  });
+
+  it('show every room, and none that is not there', () => {
+    const { text } = documents.find(({ path }) => path === 'ARCHITECTURE.md') as { text: string };
+    const shown = [...text.matchAll(/^\| `src\/([a-z]+)` \|/gm)].map(([, room]) => room);
+    const rooms = readdirSync(join(projectRoot, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+    expect(shown.sort()).toEqual(rooms.sort());
+  });
+
+  it('list every decision', () => {
+    const { text } = documents.find(({ path }) => path === 'docs/decisions/README.md') as {
+      text: string;
+    };
+    const files = readdirSync(join(projectRoot, 'docs/decisions')).filter((n) => /^\d/.test(n));
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.filter((name) => !text.includes(`(${name})`))).toEqual([]);
+    const numbers = files.map((name) => name.slice(0, 4));
+    expect(new Set(numbers).size).toBe(numbers.length);
+  });
+
+  it('promise the two commands that are all one must know', () => {
+    const { text } = documents.find(({ path }) => path === 'README.md') as { text: string };
+    expect(text).toMatch(/^npm ci && npm start\b/m);
+    expect(text).toMatch(/^npm ci && npm test\b/m);
+  });
+});
+
+describe('guides do what they show', () => {
+  let installation: Installation;
+  let folder: string;
+
+  beforeAll(async () => {
+    installation = await installed();
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-docs-'));
+    await symlink(join(installation.app, 'node_modules'), join(folder, 'node_modules'));
+  }, 240_000);
+
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    await installation.leave();
+  });
+
+  it.concurrent.each(followed.map(({ path, text }) => ({ path, text })))('$path', async ({ path, text }) => {
+    const place = join(folder, path.replaceAll('/', '-'));
+    await mkdir(place);
+    await symlink(join(installation.app, 'node_modules'), join(place, 'node_modules'));
+    let compared = 0;
+    await follow(text, {
+      folder: place,
+      environment: userEnvironment,
+      see: ({ line, command, printed, expected }) => {
+        if (expected === undefined) return;
+        compared++;
+        expect(printed, `line ${line}: ${command}`).toMatch(patternOf(expected));
+      },
+    });
+    expect(compared).toBeGreaterThan(0);
+  });
+
+  it('and show TypeScript that the compiler accepts', async () => {
+    const names: string[] = [];
+    for (const { path, text } of followed) {
+      for (const block of blocksOf(text).filter(({ language }) => language === 'ts')) {
+        const name = fileOf(block.marks);
+        if (name === undefined) continue;
+        const file = join('types', path.replaceAll('/', '-'), name);
+        await mkdir(join(folder, dirname(file)), { recursive: true });
+        await writeFile(join(folder, file), block.text);
+        names.push(file);
+      }
+    }
+    expect(names.length).toBeGreaterThan(2);
+    const guide = await readFile(join(projectRoot, FIRST), 'utf8');
+    const config = blocksOf(guide).find(({ marks }) => fileOf(marks) === 'tsconfig.json');
+    const given = JSON.parse(config?.text ?? '');
+    const typeRoots = [join(projectRoot, 'node_modules', '@types')];
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    await writeFile(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: { ...given.compilerOptions, typeRoots, noUncheckedIndexedAccess: true },
+        files: names,
+      }),
+    );
+    const tsc = join(projectRoot, 'node_modules', '.bin', 'tsc');
+    await run(process.execPath, [tsc, '-p', folder]).catch((error) => {
+      throw new Error(error.stdout || error.message);
+    });
+  });
+});
