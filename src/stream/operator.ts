@@ -14,6 +14,8 @@ export interface OperatorDescription {
   readonly kind: string;
   /** Options as they show in `describe`, and enter the topology's hash. */
   readonly detail: Readonly<Record<string, unknown>>;
+  /** Name of a step whose state this one looks up: an edge of the picture. */
+  readonly reads?: string;
 }
 
 export type Operator<A, B> = OperatorFunction<Batch<A>, Batch<B>> & {

@@ -109,6 +109,13 @@ export class Drawing {
     this.nodes.push({ id, kind, label, stage, detail });
     return id;
   }
+
+  /** The node of a step that was drawn before. */
+  stepNamed(name: string): string {
+    const node = this.nodes.find((n) => n.label === name && isStep(n));
+    if (node === undefined) throw new Error(`BUG: no step "${name}" is drawn yet`);
+    return node.id;
+  }
 }
 
 /** Rows flowing: what a source gives and what a step gives again. */
@@ -130,12 +137,22 @@ export class Stream<T> {
    * the topology. Any `OperatorFunction` over batches fits, ours or RxJS' own, if it answers in the same tick.
    */
   pipe<R>(name: string, step: OperatorFunction<Batch<T>, Batch<R>>): Stream<R> {
-    const { kind, detail } = describeOperator(step);
+    const { kind, detail, reads } = describeOperator(step);
     const node = this.#draw(kind, name, detail);
+    if (reads !== undefined)
+      this.#drawing.edges.push({ from: this.#drawing.stepNamed(reads), to: node });
     this.#drawing.canvas.step(name);
     // Shared: a step that several others follow runs once per batch, not once per follower.
     const rows = this.#live ? this.#rows.pipe(step, share()) : EMPTY;
     return new Stream(this.#drawing, node, this.#stage, rows);
+  }
+
+  /** Ends in a step that keeps what it sees and passes nothing on: a table's. Its name is as in `pipe`. */
+  keep(name: string, step: OperatorFunction<Batch<T>, Batch<unknown>>): void {
+    const { kind, detail } = describeOperator(step);
+    this.#draw(kind, name, detail);
+    this.#drawing.canvas.step(name);
+    if (this.#live) this.#drawing.canvas.finish(this.#rows.pipe(step));
   }
 
   /** Ends in a topic: each row becomes a record of it, with the epoch. */
@@ -313,6 +330,8 @@ export function topology(name: string, draw: (builder: TopologyBuilder) => void)
   return new Topology(name, draw);
 }
 
+const isStep = ({ kind }: GraphNode): boolean => kind !== 'topic' && kind !== 'sink';
+
 function checkNames(drawn: Topology): void {
   if (drawn.sources.length === 0) {
     throw new FatalError(
@@ -322,7 +341,7 @@ function checkNames(drawn: Topology): void {
       },
     );
   }
-  const steps = drawn.graph.nodes.filter((n) => n.kind !== 'topic' && n.kind !== 'sink');
+  const steps = drawn.graph.nodes.filter(isStep);
   const seen = new Set<string>();
   for (const { label } of steps) {
     if (seen.has(label)) {

@@ -1,6 +1,7 @@
 /** The words of the language: every operator a topology may use. */
 export * from './dedup.ts';
 export * from './enrich.ts';
+export * from './join.ts';
 export * from './latest.ts';
 export * from './moving-average.ts';
 export * from './parts.ts';
