@@ -217,7 +217,7 @@ class RunningEngine implements Engine {
         [...topologies, ...this.#running.map(({ bound }) => bound.feed)].map((t) =>
           this.#topologyView(t),
         ),
-      live: liveVotes(() => this.#tasks(voteLatency.name)),
+      live: liveVotes(() => this.#tasks(voteLatency.name), clock),
       history: {
         points: (query) => historyFrom((this.#databases as Databases).rollups).points(query),
         quantile: (query) => historyFrom((this.#databases as Databases).rollups).quantile(query),

@@ -1,75 +1,120 @@
 /**
  * Live stats from the tasks' own memory: nothing is queried, nothing is copied until someone asks. A process
- * answers for the partitions that it owns.
+ * answers for the partitions that it owns. An answer takes the engine's own thread, so it must be cheap: of all
+ * validators only those that are shown are put together, and a network is merged at most ten times a second.
  */
 import type { LastClosed, LatencySummary } from '../../topologies/index.ts';
 import type { LiveEntry, LiveSort, LiveVotes, LiveWindow } from '../api/index.ts';
+import type { Clock } from '../runtime/index.ts';
 import { Summary } from '../stats/index.ts';
 import type { LatestView, Task, WindowEntry, WindowView } from '../stream/index.ts';
+import { Top } from './top.ts';
+
+/** What is asked of a task. */
+export type LiveTask = Pick<Task, 'instance' | 'offsets' | 'watermark'>;
+
+type OpenEntry = WindowEntry<LatencySummary>;
 
 /** One validator: its newest open window, its last closed one, and the task that has them. */
 interface Known {
   readonly id: string;
   readonly network: string;
-  readonly open: WindowEntry<LatencySummary> | undefined;
+  readonly open: OpenEntry | undefined;
   readonly closed: LastClosed | undefined;
-  readonly task: Task;
+  readonly task: LiveTask;
 }
 
+interface Ranked extends Known {
+  readonly rank: number | string;
+}
+
+/** Merging all validators of a network costs milliseconds; an answer serves so long, and its `asOf` says from when. */
+const NETWORK_SERVES_MS = 100;
+
 /** `tasks`: those of the vote-latency topology in this process. */
-export function liveVotes(tasks: () => readonly Task[]): LiveVotes {
+export function liveVotes(tasks: () => readonly LiveTask[], clock: Pick<Clock, 'now'>): LiveVotes {
+  const networks = new Map<string, { readonly madeMs: number; readonly entry: LiveEntry }>();
   return {
     validators({ sort, limit }) {
-      const known = tasks().flatMap((task) => [...knownValidators(task).values()]);
-      const keyed = known.map((k) => ({ k, key: sortKey(k, sort) }));
-      keyed.sort((a, b) => compare(a.key, b.key) || (a.k.id < b.k.id ? -1 : 1));
-      return keyed.slice(0, limit).map(({ k }) => entryOf(k));
+      const top = new Top<Ranked>(limit, inOrder);
+      const places = new Map<LiveTask, LiveEntry['asOf']>();
+      for (const task of tasks()) {
+        places.set(task, asOf([task]));
+        rankInto(top, task, sort);
+      }
+      return top
+        .sorted()
+        .map((known) => entryOf(known, places.get(known.task) as LiveEntry['asOf']));
     },
     validator(id) {
       for (const task of tasks()) {
         const found = findValidator(task, id);
-        if (found !== undefined) return entryOf(found);
+        if (found !== undefined) return entryOf(found, asOf([task]));
       }
       return undefined;
     },
-    network: (name) => networkEntry(tasks(), name),
+    network(name) {
+      const now = clock.now();
+      const before = networks.get(name);
+      if (before !== undefined && Math.abs(now - before.madeMs) < NETWORK_SERVES_MS)
+        return before.entry;
+      const entry = networkEntry(tasks(), name);
+      if (entry === undefined) networks.delete(name);
+      else networks.set(name, { madeMs: now, entry });
+      return entry;
+    },
   };
 }
 
-function knownValidators(task: Task): Map<string, Known> {
-  const known = new Map<string, Known>();
-  const closed = task.instance.exposed.get('latest validator') as
-    | LatestView<LastClosed>
-    | undefined;
+/** Each validator and network of the task once; also those that have only a closed window. */
+function rankInto(top: Top<Ranked>, task: LiveTask, sort: LiveSort): void {
+  const closed = closedValidators(task);
+  const seen = new Map<string, Set<string>>();
+  const isNew = (id: string, network: string): boolean => {
+    let ids = seen.get(network);
+    if (ids === undefined) {
+      ids = new Set();
+      seen.set(network, ids);
+    }
+    const before = ids.size;
+    return ids.add(id).size > before;
+  };
+  for (const { entries } of openWindows(task).toReversed()) {
+    for (const open of entries) {
+      const [id, network] = open.key as [string, string];
+      if (!isNew(id, network)) continue;
+      const last = closed?.get(`validator:${id}`);
+      const own = last?.rollup.network === network ? last : undefined;
+      top.add({ id, network, open, closed: own, task, rank: rankOf(id, open, own, sort) });
+    }
+  }
   for (const [, last] of closed?.entries() ?? []) {
     const { id, network } = last.rollup;
-    known.set(`${id}/${network}`, { id, network, open: undefined, closed: last, task });
+    if (!isNew(id, network)) continue;
+    const rank = rankOf(id, undefined, last, sort);
+    top.add({ id, network, open: undefined, closed: last, task, rank });
   }
-  for (const entry of openEntries(task)) {
-    const [id, network] = entry.key as [string, string];
-    const before = known.get(`${id}/${network}`);
-    known.set(`${id}/${network}`, { id, network, open: entry, closed: before?.closed, task });
-  }
-  return known;
 }
 
-function findValidator(task: Task, id: string): Known | undefined {
-  const view = task.instance.exposed.get('latest validator') as LatestView<LastClosed> | undefined;
-  const closed = view?.get(`validator:${id}`);
-  let open: WindowEntry<LatencySummary> | undefined;
-  for (const entry of openEntries(task)) if (entry.key[0] === id) open = entry;
+function findValidator(task: LiveTask, id: string): Known | undefined {
+  const closed = closedValidators(task)?.get(`validator:${id}`);
+  let open: OpenEntry | undefined;
+  for (const { entries } of openWindows(task))
+    for (const entry of entries) if (entry.key[0] === id) open = entry;
   if (closed === undefined && open === undefined) return undefined;
   const network = open?.key[1] ?? closed?.rollup.network ?? '';
   return { id, network, open, closed, task };
 }
 
-/** Earliest window first, so that of one key the newest comes last. */
-function* openEntries(task: Task): Generator<WindowEntry<LatencySummary>> {
-  const view = task.instance.exposed.get('validators 5m') as WindowView<LatencySummary> | undefined;
-  for (const window of view?.open() ?? []) yield* window.entries;
-}
+/** Earliest first, so that of one key the newest comes last. */
+const openWindows = (task: LiveTask) =>
+  (task.instance.exposed.get('validators 5m') as WindowView<LatencySummary> | undefined)?.open() ??
+  [];
 
-function entryOf({ id, network, open, closed, task }: Known): LiveEntry {
+const closedValidators = (task: LiveTask) =>
+  task.instance.exposed.get('latest validator') as LatestView<LastClosed> | undefined;
+
+function entryOf({ id, network, open, closed }: Known, asOf: LiveEntry['asOf']): LiveEntry {
   const voteAccount = open?.carried.voteAccount ?? closed?.rollup.voteAccount;
   return {
     id,
@@ -79,25 +124,30 @@ function entryOf({ id, network, open, closed, task }: Known): LiveEntry {
     closed: closed === undefined ? null : closedWindow(closed),
     lastSlot: slotOrNull(Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1)),
     movingAverage: closed?.rollup.movingAverage ?? null,
-    asOf: asOf([task]),
+    asOf,
   };
 }
 
-function networkEntry(tasks: readonly Task[], name: string): LiveEntry | undefined {
+function networkEntry(tasks: readonly LiveTask[], name: string): LiveEntry | undefined {
+  const owners = tasks.filter((task) => task.instance.exposed.has('validators 5m'));
+  const windows = owners
+    .flatMap((task) => openWindows(task))
+    .map(({ start, end, entries }) => ({
+      start,
+      end,
+      entries: entries.filter((entry) => entry.key[1] === name),
+    }))
+    .filter(({ entries }) => entries.length > 0);
+  const newest = Math.max(...windows.map(({ start }) => start));
   const merged = new Summary();
-  let start = Number.NEGATIVE_INFINITY;
   let end = 0;
   let lastSlot = -1;
-  const owners = tasks.filter((task) => task.instance.exposed.has('validators 5m'));
-  const entries = owners
-    .flatMap((task) => [...openEntries(task)])
-    .filter((entry) => entry.key[1] === name);
-  for (const entry of entries) start = Math.max(start, entry.start);
-  for (const entry of entries) {
-    lastSlot = Math.max(lastSlot, entry.state.lastSlot);
-    if (entry.start !== start) continue;
-    end = entry.end;
-    merged.merge(entry.state.latency);
+  for (const window of windows) {
+    if (window.start === newest) end = window.end;
+    for (const { state } of window.entries) {
+      lastSlot = Math.max(lastSlot, state.lastSlot);
+      if (window.start === newest) merged.merge(state.latency);
+    }
   }
   const closed = tasks
     .map(
@@ -105,11 +155,11 @@ function networkEntry(tasks: readonly Task[], name: string): LiveEntry | undefin
     )
     .map((view) => view?.get(`network:${name}`))
     .find((last) => last !== undefined);
-  if (entries.length === 0 && closed === undefined) return undefined;
+  if (windows.length === 0 && closed === undefined) return undefined;
   return {
     id: name,
     network: name,
-    open: entries.length === 0 ? null : openWindow(start, end, merged),
+    open: windows.length === 0 ? null : openWindow(newest, end, merged),
     closed: closed === undefined ? null : closedWindow(closed),
     lastSlot: slotOrNull(Math.max(lastSlot, closed?.lastSlot ?? -1)),
     movingAverage: closed?.rollup.movingAverage ?? null,
@@ -140,7 +190,7 @@ function closedWindow({ rollup }: LastClosed): LiveWindow {
   return { window, count, sum, min, max, mean, stddev, p50, p95, p99, final: true };
 }
 
-function asOf(tasks: readonly Task[]): LiveEntry['asOf'] {
+function asOf(tasks: readonly LiveTask[]): LiveEntry['asOf'] {
   const offset = tasks.flatMap((task) => task.offsets()).reduce((sum, o) => sum + o.nextOffset, 0);
   const watermarks = tasks.map((task) => task.watermark()).filter((w) => w !== null);
   return { offset, watermark: watermarks.length === 0 ? null : Math.min(...watermarks) };
@@ -148,8 +198,13 @@ function asOf(tasks: readonly Task[]): LiveEntry['asOf'] {
 
 const slotOrNull = (slot: number): number | null => (slot < 0 ? null : slot);
 
-/** Slow ones first; ids ascending. */
-function sortKey({ id, open, closed }: Known, sort: LiveSort): string | number {
+/** What a list is sorted by: numbers descending, ids ascending. */
+function rankOf(
+  id: string,
+  open: OpenEntry | undefined,
+  closed: LastClosed | undefined,
+  sort: LiveSort,
+): string | number {
   if (sort === 'id') return id;
   if (sort === 'lastSlot') return Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
   const latency = open?.state.latency;
@@ -159,5 +214,8 @@ function sortKey({ id, open, closed }: Known, sort: LiveSort): string | number {
   return latency?.quantile(q) ?? closed?.rollup[sort] ?? 0;
 }
 
-const compare = (a: string | number, b: string | number): number =>
-  typeof a === 'string' ? (a < b ? -1 : a > b ? 1 : 0) : (b as number) - a;
+function inOrder(a: Ranked, b: Ranked): number {
+  if (typeof a.rank === 'number' && a.rank !== b.rank) return (b.rank as number) - a.rank;
+  if (a.id !== b.id) return a.id < b.id ? -1 : 1;
+  return a.network < b.network ? -1 : Number(a.network > b.network);
+}

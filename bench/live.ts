@@ -1,0 +1,178 @@
+/**
+ * `tidemark up` on the embedded log while 10,000 votes a second come in over HTTP: how fast do the live
+ * endpoints answer, asked by another process? Windows of all 2,000 validators close in the middle of it.
+ * `npm run bench -- live [--seconds N] [--votes-per-second N] [--requests-per-second N]`.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type SimulatedVote, simulateVotes } from '../src/collect/index.ts';
+import { benchArguments } from './support/arguments.ts';
+import { number, percentile, roundedSpread, type Spread, show, spread } from './support/figures.ts';
+import { noiseNow, warnOfNoise, writeResults } from './support/results.ts';
+
+const ROUNDS = 3;
+const FIVE_MINUTES_MS = 300_000;
+const POST_EVERY_MS = 50;
+/** So many seconds of votes are in before anyone asks; the window that ended 10 s in closes at 40 s. */
+const AHEAD_S = 35;
+const SORTS = ['p99', 'p95', 'p50', 'mean', 'count', 'lastSlot', 'id'] as const;
+
+const options = benchArguments({
+  seconds: 30,
+  'votes-per-second': 10_000,
+  'requests-per-second': 50,
+});
+const seconds = options.number('seconds');
+const rate = options.number('votes-per-second');
+const noise = noiseNow();
+
+const data = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+const engine = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('../bin/tidemark', import.meta.url)), 'up', '--data', data, '--port', '0'],
+  // No server of the surroundings: the embedded log and stores only.
+  { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, LOG_LEVEL: 'warn' } },
+);
+try {
+  await measure(await listening(engine));
+} finally {
+  engine.kill('SIGTERM');
+  await once(engine, 'close');
+  await rm(data, { recursive: true });
+}
+
+async function measure(url: string): Promise<void> {
+  const startMs = Math.floor(Date.now() / FIVE_MINUTES_MS - 1) * FIVE_MINUTES_MS - 10_000;
+  const votes = simulateVotes({ seed: 1, startMs, ratePerSecond: rate });
+  const take = (count: number): SimulatedVote[] =>
+    Array.from({ length: count }, () => votes.next().value as SimulatedVote);
+  const [first] = take(1) as [SimulatedVote];
+  const validator = first.key.toString();
+  await publish(url, [first]);
+  for (let left = AHEAD_S * rate; left > 0; left -= 20_000)
+    await publish(url, take(Math.min(left, 20_000)));
+  while ((await lag(url)) > rate / 10) await sleep(100);
+
+  const flowing = new AbortController();
+  const flow = pour(url, take, flowing.signal);
+  await sleep(1_000);
+  const routes = [
+    ...SORTS.map((sort) => `/v1/live/validators?limit=50&sort=${sort}`),
+    `/v1/live/validators/${validator}`,
+    '/v1/live/networks/testnet',
+    '/health',
+  ];
+  const rounds: Record<string, number[]>[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    rounds.push(await ask(url, seconds / ROUNDS, routes));
+  }
+  const lagAtEnd = await lag(url);
+  flowing.abort();
+  report(routes, rounds, await flow, lagAtEnd);
+}
+
+/** Publishes at the pace of the votes; catches up after a slow answer. Resolves with votes per second. */
+async function pour(
+  url: string,
+  take: (count: number) => SimulatedVote[],
+  signal: AbortSignal,
+): Promise<number> {
+  const beganMs = performance.now();
+  let sent = 0;
+  while (!signal.aborted) {
+    const due = Math.floor(((performance.now() - beganMs) * rate) / 1_000) - sent;
+    if (due > 0) {
+      await publish(url, take(due));
+      sent += due;
+    }
+    await sleep(POST_EVERY_MS);
+  }
+  return (sent / (performance.now() - beganMs)) * 1_000;
+}
+
+async function publish(url: string, votes: readonly SimulatedVote[]): Promise<void> {
+  const body = Buffer.concat(votes.flatMap(({ value }) => [value, Buffer.from('\n')]));
+  const response = await fetch(`${url}/v1/topics/votes/records`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body,
+  });
+  if (!response.ok) throw new Error(`publish: ${response.status} ${await response.text()}`);
+  await response.arrayBuffer();
+}
+
+/** Votes that the engine has taken and not rolled up yet. */
+async function lag(url: string): Promise<number> {
+  const response = await fetch(`${url}/v1/topologies/vote-latency`);
+  const { tasks } = (await response.json()) as { tasks: { offsets: { lag: number }[] }[] };
+  return tasks.flatMap(({ offsets }) => offsets).reduce((sum, offset) => sum + offset.lag, 0);
+}
+
+async function ask(
+  url: string,
+  forSeconds: number,
+  routes: readonly string[],
+): Promise<Record<string, number[]>> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [
+      fileURLToPath(new URL('./support/live-asker.ts', import.meta.url)),
+      url,
+      String(forSeconds),
+      String(options.number('requests-per-second')),
+      ...routes,
+    ],
+    { maxBuffer: 64 * 1024 * 1024 },
+  );
+  return JSON.parse(stdout) as Record<string, number[]>;
+}
+
+async function listening(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    const url = /^listening on (\S+)$/.exec(line)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error('the engine ended before it listened');
+}
+
+function report(
+  routes: readonly string[],
+  rounds: readonly Record<string, number[]>[],
+  votesPerSecond: number,
+  lagAtEnd: number,
+): void {
+  process.stdout.write(
+    `${number(votesPerSecond)} votes/s flowed in; ${number(lagAtEnd)} waited at the end. ms, min / median / max of ${ROUNDS} rounds:\n`,
+  );
+  const results: Record<string, Record<string, Spread>> = {};
+  const live = routes.filter((route) => route !== '/health');
+  const line = (name: string, of: readonly string[]) => {
+    const sorted = rounds.map((times) =>
+      of.flatMap((route) => times[route] ?? []).sort((a, b) => a - b),
+    );
+    const at = (q: number) => spread(sorted.map((times) => percentile(times, q)));
+    const figures = { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+    const text = Object.entries(figures).map(([q, values]) => `${q} ${show(values, 1)}`);
+    process.stdout.write(`${name.padEnd(44)} ${text.join('   ')}\n`);
+    results[name] = Object.fromEntries(
+      Object.entries(figures).map(([q, values]) => [q, roundedSpread(values)]),
+    );
+  };
+  for (const route of routes) line(route.replace(/validators\/\w+$/, 'validators/:id'), [route]);
+  line('all live endpoints', live);
+  warnOfNoise(noise);
+  writeResults('live', noise, {
+    votesPerSecond: Math.round(votesPerSecond),
+    requestsPerSecond: options.number('requests-per-second'),
+    seconds,
+    lagAtEnd,
+    milliseconds: results,
+  });
+}
