@@ -1,5 +1,13 @@
 /** Statistics that can be merged and stored: digests, moments, averages. Pure: no I/O, no clock, no random. */
 export {
+  bestDetector,
+  createDetector,
+  type Detector,
+  type DetectorName,
+  detectorNames,
+  restoreDetector,
+} from './detectors/index.ts';
+export {
   type Fit,
   type FitOptions,
   type Forecast,
