@@ -57,6 +57,8 @@ export interface FollowOptions {
 }
 
 const BACKGROUND_WITHIN_MS = 30_000;
+const COMMAND_WITHIN_MS = 30_000;
+const STOP_WITHIN_MS = 20_000;
 const EVENTUALLY_WITHIN_MS = 10_000;
 const EVENTUALLY_POLL_MS = 250;
 
@@ -140,6 +142,7 @@ async function shell(command: string, place: Place, expectedCode: number): Promi
     ...place,
     env: { ...place.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
   let stdout = '';
   let stderr = '';
@@ -149,9 +152,12 @@ async function shell(command: string, place: Place, expectedCode: number): Promi
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
-  const [code] = await once(child, 'close');
+  const late = setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), COMMAND_WITHIN_MS);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(late);
   if (code !== expectedCode) {
-    throw new Error(`exit ${code} instead of ${expectedCode}: ${command}\n${stdout}\n${stderr}`);
+    const ended = signal === null ? `exit ${code}` : `no end within ${COMMAND_WITHIN_MS} ms`;
+    throw new Error(`${ended} instead of exit ${expectedCode}: ${command}\n${stdout}\n${stderr}`);
   }
   return stdout;
 }
@@ -197,8 +203,16 @@ class Background {
 
   async stop(): Promise<void> {
     const { pid } = this.#child;
-    if (pid !== undefined && this.#child.exitCode === null) process.kill(-pid, 'SIGTERM');
+    if (pid === undefined || this.#child.exitCode !== null) return;
+    process.kill(-pid, 'SIGTERM');
+    let isHanging = false;
+    const late = setTimeout(() => {
+      isHanging = true;
+      process.kill(-pid, 'SIGKILL');
+    }, STOP_WITHIN_MS);
     await this.#closed;
+    clearTimeout(late);
+    if (isHanging) throw new Error(`did not stop in time:\n${this.#report()}`);
   }
 
   #report(): string {
