@@ -6,6 +6,8 @@ import { backlogCommand } from './commands/backlog.ts';
 import { configCommand } from './commands/config.ts';
 import { demoCommand } from './commands/demo.ts';
 import { describeCommand } from './commands/describe.ts';
+import { detectCommand } from './commands/detect.ts';
+import { forecastCommand } from './commands/forecast.ts';
 import { lagCommand } from './commands/lag.ts';
 import { publishCommand } from './commands/publish.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -37,6 +39,8 @@ const commands = [
   backlogCommand,
   configCommand,
   simulateCommand,
+  detectCommand,
+  forecastCommand,
 ];
 
 /** Runs `words` (without node and program) and resolves with the exit code. */
