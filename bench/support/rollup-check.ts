@@ -15,7 +15,7 @@ export type Truth = ReadonlyMap<string, ExpectedWindow>;
 export interface Verdict {
   readonly windows: number;
   /** The first few things that are wrong; empty = exactly right. */
-  readonly wrong: readonly string[];
+  readonly wrong: string[];
 }
 
 /** By validator and window start; some ten seconds for 2.5 M votes. */
