@@ -28,6 +28,9 @@ export interface RollupQuery {
   readonly to: number;
 }
 
+/** Rollups in one transaction, which holds the event loop for some 2 ms. */
+const PUT_ROLLUPS = 100;
+
 export class RollupStore {
   readonly #db: RootDatabase<string, Key>;
   readonly #newestDay = new Map<RollupStep, number>();
@@ -42,16 +45,19 @@ export class RollupStore {
 
   /** Durable when it resolves. An older revision never replaces a newer one. */
   async put(rollups: readonly Rollup[]): Promise<void> {
-    await this.#db.transaction(() => {
-      for (const rollup of rollups) {
-        const key = keyOf(rollup);
-        const known = this.#db.get(key);
-        if (known !== undefined && (JSON.parse(known) as Rollup).revision > rollup.revision)
-          continue;
-        void this.#db.put(key, JSON.stringify(rollup));
-        this.#expire(key[0], key[1]);
-      }
-    });
+    for (let from = 0; from < rollups.length; from += PUT_ROLLUPS) {
+      const part = rollups.slice(from, from + PUT_ROLLUPS);
+      await this.#db.transaction(() => {
+        for (const rollup of part) {
+          const key = keyOf(rollup);
+          const known = this.#db.get(key);
+          if (known !== undefined && (JSON.parse(known) as Rollup).revision > rollup.revision)
+            continue;
+          void this.#db.put(key, JSON.stringify(rollup));
+          this.#expire(key[0], key[1]);
+        }
+      });
+    }
   }
 
   /** By window start. Days without rollups cost one seek each, so the range is cut to what is kept. */

@@ -35,8 +35,9 @@ export interface EmbeddedWideRowsOptions {
 const SWEEP_INTERVAL_MS = minutes(1);
 /** Entries removed in one transaction of a sweep, so that writers wait at most a few milliseconds. */
 const SWEEP_ENTRIES = 2_000;
-/** Cells written in one transaction; more would hold the event loop for longer than a tenth of a second. */
-const WRITE_CELLS = 10_000;
+/** Cells or row keys written in one transaction, which holds the event loop for some 2 ms. */
+const WRITE_CELLS = 500;
+const WRITE_ROW_KEYS = 250;
 const PAGE_CELLS = 5_000;
 const PAGE_ENTRIES = 1_000;
 
@@ -155,15 +156,18 @@ class EmbeddedWideRows implements WideRows {
     entries: readonly RowKeyEntry[],
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    signal?.throwIfAborted();
-    await this.#write(({ index }) => {
-      const nowMs = this.#clock.now();
-      for (const { row, indexedTags, ttlSeconds } of entries) {
-        const stored: StoredRow = [row.metric, row.rowTimeMs, row.type, row.tags];
-        index.put(keyOfRow(row), stored, ttlSeconds, nowMs);
-        for (const key of tagKeysOf(row, indexedTags)) index.put(key, stored, ttlSeconds, nowMs);
-      }
-    });
+    for (let from = 0; from < entries.length; from += WRITE_ROW_KEYS) {
+      signal?.throwIfAborted();
+      const part = entries.slice(from, from + WRITE_ROW_KEYS);
+      await this.#write(({ index }) => {
+        const nowMs = this.#clock.now();
+        for (const { row, indexedTags, ttlSeconds } of part) {
+          const stored: StoredRow = [row.metric, row.rowTimeMs, row.type, row.tags];
+          index.put(keyOfRow(row), stored, ttlSeconds, nowMs);
+          for (const key of tagKeysOf(row, indexedTags)) index.put(key, stored, ttlSeconds, nowMs);
+        }
+      });
+    }
     return [];
   }
 

@@ -1,4 +1,5 @@
 /** Writes points: check each → group by row → index rows first → cells, so that no point stands where none can find it. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Rejection } from '../../delivery/index.ts';
 import type { DataPoint } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
@@ -32,6 +33,15 @@ interface PointCell extends Cell {
   readonly identity: string;
 }
 
+interface Prepared {
+  readonly groups: Map<string, RowGroup>;
+  readonly cells: PointCell[];
+  readonly rejections: Rejection[];
+}
+
+/** Points prepared before the event loop gets its turn: some 2 ms. */
+const PREPARE_POINTS = 500;
+
 /** Metric and tags of points of one series, worked out once per batch. */
 interface Series {
   readonly reason: string | undefined;
@@ -58,7 +68,14 @@ export class PointWriter {
     spec: RowSpec,
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    const { groups, cells, rejections } = this.#prepare(points, spec);
+    const prepared: Prepared = { groups: new Map(), cells: [], rejections: [] };
+    const seriesOf = new SeriesCache();
+    for (let from = 0; from < points.length; from += PREPARE_POINTS) {
+      if (from > 0) await nextTurn();
+      signal?.throwIfAborted();
+      this.#prepare(points, from, spec, seriesOf, prepared);
+    }
+    const { groups, cells, rejections } = prepared;
     const needs = [...groups.values()].map(({ need }) => need);
     const refused = await this.#index.ensure(needs, spec, signal);
     let stored = cells;
@@ -75,14 +92,19 @@ export class PointWriter {
     return rejections.sort((a, b) => a.index - b.index);
   }
 
-  #prepare(points: readonly DataPoint[], spec: RowSpec) {
+  /** Adds the points from `from` on, at most PREPARE_POINTS of them, to what is prepared. */
+  #prepare(
+    points: readonly DataPoint[],
+    from: number,
+    spec: RowSpec,
+    seriesOf: SeriesCache,
+    { groups, cells, rejections }: Prepared,
+  ): void {
     const nowMs = this.#clock.now();
     const nonFinite = this.#options.nonFinite ?? 'reject';
-    const seriesOf = new SeriesCache();
-    const groups = new Map<string, RowGroup>();
-    const cells: PointCell[] = [];
-    const rejections: Rejection[] = [];
-    points.forEach((point, index) => {
+    const end = Math.min(points.length, from + PREPARE_POINTS);
+    for (let index = from; index < end; index++) {
+      const point = points[index] as DataPoint;
       const { metric, timestampMs, value } = point;
       const series = seriesOf.get(metric, point.tags);
       const ttl = ttlOf(point, this.#options, nowMs);
@@ -92,7 +114,7 @@ export class PointWriter {
         (typeof ttl === 'string' ? ttl : undefined);
       if (reason !== undefined || typeof ttl === 'string') {
         rejections.push({ index, message: `${metric.slice(0, 200)}: ${reason}` });
-        return;
+        continue;
       }
       const rowTimeMs = rowTimeOf(spec, timestampMs);
       const type = typeOfValue(value);
@@ -118,8 +140,7 @@ export class PointWriter {
         value: encodeValue(value),
         ttlSeconds: ttl,
       });
-    });
-    return { groups, cells, rejections };
+    }
   }
 }
 
