@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FatalError, RetriableError } from '../model/index.ts';
-import { ManualClock, registry } from '../runtime/index.ts';
+import { type Clock, ManualClock, registry } from '../runtime/index.ts';
 import type { Rejection, Sink } from './contract.ts';
 import { deliver } from './delivery.ts';
 import type { DeliveryPolicy } from './policy.ts';
@@ -21,13 +21,13 @@ class FakeSink implements Sink<number> {
   readonly stored: number[] = [];
   inFlightMax = 0;
   #inFlight = 0;
-  readonly #clock: ManualClock;
+  readonly #clock: Clock;
   answer: (points: readonly number[], signal: AbortSignal) => Promise<readonly Rejection[]> =
     async () => [];
   connectAnswer: () => Promise<void> = async () => {};
   checkAnswer: () => Promise<void> = async () => {};
 
-  constructor(clock: ManualClock, name = 'fake') {
+  constructor(clock: Clock, name = 'fake') {
     this.#clock = clock;
     this.name = name;
   }
@@ -67,6 +67,39 @@ function setUp(policy: Partial<DeliveryPolicy> = {}, random = () => 1 - Number.E
   return { clock, sink, delivery };
 }
 
+/** Like the system's: time moves on between two looks, and by them timers fire a millisecond early. */
+class RestlessClock implements Clock {
+  #now = 0;
+  readonly #timers: { atMs: number; run: () => void }[] = [];
+
+  now(): number {
+    return this.#now++;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      // The look that the wait was reckoned from, and the early millisecond.
+      this.#timers.push({ atMs: this.#now - 2 + ms, run: resolve });
+    });
+  }
+
+  every(): () => void {
+    return () => {};
+  }
+
+  /** Until no timer is left. */
+  async run(): Promise<void> {
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const next = this.#timers.sort((one, other) => one.atMs - other.atMs).shift();
+      if (next === undefined) return;
+      this.#now = Math.max(this.#now, next.atMs);
+      next.run();
+    }
+  }
+}
+
 /** A promise's outcome as it stands, without waiting. */
 function watch<T>(promise: Promise<T>) {
   const seen: { value?: T; error?: unknown; settled: boolean } = { settled: false };
@@ -100,6 +133,20 @@ describe('batches', () => {
     ]);
     expect(written.value).toEqual({ rejections: [] });
     expect(sink.stored).toEqual(range(25));
+  });
+
+  test('a timer that fires a millisecond early does not leave the last batch lying', async () => {
+    const clock = new RestlessClock();
+    const sink = new FakeSink(clock);
+    const delivery = deliver(
+      sink,
+      { batchPointsMax: 10, healthIntervalMs: 0 },
+      { clock, random: () => 0.5 },
+    );
+    const written = watch(delivery.write([1, 2, 3]));
+    await clock.run();
+    expect(sink.stored).toEqual([1, 2, 3]);
+    expect(written.settled).toBe(true);
   });
 
   test('small writes share a batch, and each learns its own rejections by its own index', async () => {

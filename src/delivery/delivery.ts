@@ -229,8 +229,9 @@ export class Delivery<P> {
   /** Sends whatever may go now and sets the alarm for what may go later. */
   #pump(): void {
     if (this.#closing.signal.aborted) return;
+    let nowMs: number;
     for (;;) {
-      const nowMs = this.#clock.now();
+      nowMs = this.#clock.now();
       if (!this.#link.mayTry(nowMs)) break;
       if (this.#inFlight + (this.#probing ? 1 : 0) >= this.#writersAllowed()) break;
       const batch = this.#nextBatch(nowMs);
@@ -242,7 +243,7 @@ export class Delivery<P> {
     this.#telemetry.holds({ points: this.#heldPoints, inFlight: this.#inFlight });
     if (this.#isReady()) this.#release(this.#onReady);
     this.#release(this.#onIdle);
-    this.#setAlarm();
+    this.#setAlarm(nowMs);
   }
 
   /** While it is uncertain that the sink answers, one attempt at a time. */
@@ -375,7 +376,8 @@ export class Delivery<P> {
     return this.#link.notBefore(Math.min(...this.#retrying.map((batch) => batch.dueMs)));
   }
 
-  #setAlarm(): void {
+  /** `nowMs`: when it was judged what is due. Looking again, later, would lose what has become due in between. */
+  #setAlarm(nowMs: number): void {
     const times: number[] = [];
     const nextAttemptMs = this.#nextAttemptAtMs();
     if (nextAttemptMs !== undefined) times.push(nextAttemptMs);
@@ -383,7 +385,6 @@ export class Delivery<P> {
     if (sinceMs !== undefined && this.#link.breaker === 'closed') {
       times.push(this.#link.notBefore(sinceMs + this.#policy.flushIntervalMs));
     }
-    const nowMs = this.#clock.now();
     // What is due already waits for a writer, and the writer's end pumps again.
     const atMs = Math.min(...times.filter((time) => time > nowMs));
     if (this.#wake?.atMs === atMs) return;
