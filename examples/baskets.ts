@@ -29,7 +29,7 @@ const itemCodec = recordCodec({
 });
 
 export const baskets = topology('baskets', ({ source }) => {
-  source('items', itemCodec)
+  source('items', itemCodec, { key: 'customer' })
     .pipe(
       'traded',
       filter(({ currency }) => {

@@ -10,7 +10,7 @@ interface Login {
 const TOO_MANY = 3;
 
 export const failedLogins = topology('failed-logins', ({ source }) => {
-  source('logins', jsonCodec<Login>({ timestamp: 'at' }))
+  source('logins', jsonCodec<Login>({ timestamp: 'at' }), { key: 'account' })
     .pipe(
       'failed',
       filter(({ isRight }) => !isRight),

@@ -61,6 +61,11 @@ const KEY_FIELDS: Readonly<Record<string, string>> = {
   'system.metrics': 'host',
 };
 
+const keyFieldOf = (topologies: readonly Topology[], topic: string): string | undefined =>
+  topologies
+    .flatMap(({ sources }) => sources)
+    .find((source) => source.topic === topic && source.key !== undefined)?.key;
+
 /** @throws FatalError when settings or data can't be used; nothing runs then. */
 export async function startEngine(
   settings: Settings,
@@ -211,7 +216,7 @@ class RunningEngine implements Engine {
     return {
       version,
       broker,
-      keyField: (topic) => KEY_FIELDS[topic],
+      keyField: (topic) => KEY_FIELDS[topic] ?? keyFieldOf(topologies, topic),
       watermark: (topic, partition) => this.#watermark(topic, partition),
       topologies: () =>
         [...topologies, ...this.#running.map(({ bound }) => bound.feed)].map((t) =>
@@ -230,7 +235,7 @@ class RunningEngine implements Engine {
       },
       backlog: () =>
         Promise.all(
-          (this.#databases?.feeds ?? []).map((bound) =>
+          this.#wantedFeeds(this.#databases?.feeds ?? []).map((bound) =>
             backlogOf(broker, bound, clock, find(bound.feed.name)?.dropped ?? 0),
           ),
         ),

@@ -28,6 +28,11 @@ export interface SourceOptions {
   readonly futureToleranceMs?: number;
   /** Where a new group begins. Default `earliest`. */
   readonly from?: 'earliest' | 'latest';
+  /**
+   * The text field that is the key of a record published without one, so that records which belong together
+   * come into one partition. It changes nothing in how the topic is read.
+   */
+  readonly key?: string;
 }
 
 export interface SourceDefinition {
@@ -37,6 +42,7 @@ export interface SourceDefinition {
   readonly rejects: 'dead-letter' | 'skip';
   readonly futureToleranceMs: number;
   readonly from: 'earliest' | 'latest';
+  readonly key?: string;
   /** Internal topics are made with this many partitions; users' topics keep what they have. */
   readonly internal: boolean;
 }
@@ -313,6 +319,7 @@ export class Topology {
           rejects: options.rejects ?? 'dead-letter',
           futureToleranceMs: options.futureToleranceMs ?? 3_600_000,
           from: options.from ?? 'earliest',
+          ...(options.key === undefined ? {} : { key: options.key }),
           internal: false,
         }).stream as unknown as Stream<T>,
     });
