@@ -90,7 +90,7 @@ async function votesLeft(data: string): Promise<{ topology: number; sink: number
 }
 
 async function runToTheEnd(data: string): Promise<Contents> {
-  const engine = new EngineProcess({ data, environment });
+  const engine = EngineProcess.forThisTest({ data, environment });
   await settled([engine]);
   expect(await engine.stop(), engine.report).toBe(0);
   return contentsOf(data);
@@ -109,7 +109,7 @@ test('twenty kills -9 while votes are processed change no byte of topics, points
   for (const [life, { from, delayMs }] of killSchedule(KILLS, 1).entries()) {
     // In four portions, so that the topology has work in hand also in the later lives.
     if (life % 5 === 0) await append(data, votes.slice(life * 30_000, (life + 5) * 30_000));
-    const engine = new EngineProcess({ data, environment });
+    const engine = EngineProcess.forThisTest({ data, environment });
     if (from === 'listening') await engine.url();
     await systemClock.sleep(delayMs);
     expect(engine.isAlive, engine.report).toBe(true);
@@ -180,7 +180,7 @@ class Publisher {
 test('votes published over HTTP through twenty kills -9, again until acknowledged, are counted once each', async () => {
   const votes = load(60_000, 12);
   const calmly = await temporaryDirectory();
-  const calm = new EngineProcess({ data: calmly, environment });
+  const calm = EngineProcess.forThisTest({ data: calmly, environment });
   const calmPublisher = new Publisher(votes, 100);
   calmPublisher.to(await calm.url());
   await calmPublisher.run();
@@ -195,14 +195,14 @@ test('votes published over HTTP through twenty kills -9, again until acknowledge
   const publishing = publisher.run();
   for (const { from, delayMs } of killSchedule(KILLS, 2)) {
     publisher.allowed += Math.floor(publisher.batches / (KILLS + 1));
-    const engine = new EngineProcess({ data, environment });
+    const engine = EngineProcess.forThisTest({ data, environment });
     if (from === 'listening') publisher.to(await engine.url());
     await systemClock.sleep(delayMs);
     expect(engine.isAlive, engine.report).toBe(true);
     await engine.kill();
   }
   publisher.allowed = publisher.batches;
-  const engine = new EngineProcess({ data, environment });
+  const engine = EngineProcess.forThisTest({ data, environment });
   publisher.to(await engine.url());
   await publishing;
   expect(publisher.retries).toBeGreaterThan(KILLS);

@@ -79,7 +79,7 @@ async function launch(name: string, names: RunNames): Promise<EngineProcess> {
   const environment = Object.fromEntries(
     servers.map((server) => [server, process.env[server] ?? '']),
   );
-  return new EngineProcess({
+  return EngineProcess.forThisTest({
     data: await temporaryDirectory(),
     script,
     flags: ['--run', name],

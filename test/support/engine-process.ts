@@ -56,7 +56,13 @@ export class EngineProcess {
     });
     // A life may be over before anybody asks whether it listened.
     this.#listening.catch(() => {});
-    onTestFinished(() => this.kill());
+  }
+
+  /** One that is gone, whatever happens, when the test is over. */
+  static forThisTest(options: EngineProcessOptions): EngineProcess {
+    const engine = new EngineProcess(options);
+    onTestFinished(() => engine.kill());
+    return engine;
   }
 
   /** Resolves with the address once it takes requests; rejects when it ends before. */
