@@ -16,13 +16,14 @@ import { origin } from 'tidemark';
 import 'node:sqlite';
 const [verb] = process.argv.slice(2);
 const about = { origin, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
-console.log(JSON.stringify(about));
-if (verb === 'exit') process.exitCode = 7;
-if (verb === 'die') process.kill(process.pid, 'SIGKILL');
 if (verb === 'wait') {
   process.once('SIGTERM', () => { console.log('drained'); process.exit(0); });
   setInterval(() => {}, 1000);
 }
+// Last, as whoever reads it may send a signal at once.
+console.log(JSON.stringify(about));
+if (verb === 'exit') process.exitCode = 7;
+if (verb === 'die') process.kill(process.pid, 'SIGKILL');
 `;
 
 let folder: string;
