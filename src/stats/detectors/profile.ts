@@ -5,6 +5,8 @@
 import type { BytesReader, BytesWriter } from '../bytes.ts';
 
 const HOUR_MS = 3_600_000;
+/** A share of the value below which a difference is the arithmetic's own. */
+const ROUNDING = 1e-9;
 
 export interface ProfileShape {
   /** Hours in the cycle: 24 for the day, 168 for the week (both in UTC). */
@@ -38,7 +40,9 @@ export class Profile {
     this.#sum += value;
     this.#count++;
     if ((this.#visits[hour] as number) < visitsMin) return undefined;
-    return value - (this.#means[hour] as number);
+    const usual = this.#means[hour] as number;
+    const away = value - usual;
+    return Math.abs(away) <= ROUNDING * Math.max(Math.abs(value), Math.abs(usual)) ? 0 : away;
   }
 
   #leave(next: number): void {

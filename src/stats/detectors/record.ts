@@ -7,20 +7,35 @@ import type { BytesReader, BytesWriter } from '../bytes.ts';
 
 /** Earlier, everything is a record. */
 const ROWS_MIN = 200;
+/** More rows are no more evidence: neighbours are alike, and a record by nothing must never alarm. */
+const EVIDENCE_ROWS_MAX = 20_000;
 /** The margin, in parts of the range so far, at which a record is four times as rare as without it. */
 const MARGIN_SCALE = 0.003;
 /** Exponent of the tail. */
 const TAIL_EXPONENT = 2;
-/** The bar sinks by this share of its height per row, so that one giant doesn't deafen for ever. */
-const FORGETTING = 5e-6;
-/** What was forgotten is no evidence. */
-const ROWS_MAX = 1 / FORGETTING;
+/** Extremes are forgotten after one to two of these, so that one giant doesn't deafen for ever. */
+const EPOCH_MS = 91 * 86_400_000;
+/** A share of the value below which a difference is the arithmetic's own. */
+const ROUNDING = 1e-12;
+
+/** What was seen in one epoch. */
+interface Extremes {
+  low: number;
+  high: number;
+  rows: number;
+}
+
+const nothing = (): Extremes => ({
+  low: Number.POSITIVE_INFINITY,
+  high: Number.NEGATIVE_INFINITY,
+  rows: 0,
+});
 
 export class RecordLevel {
   readonly #overlap: number;
-  #low = Number.POSITIVE_INFINITY;
-  #high = Number.NEGATIVE_INFINITY;
-  #count = 0;
+  #before = nothing();
+  #now = nothing();
+  #epoch = 0;
 
   /** `rows`: over how many the values were averaged; neighbours share them, so √rows of them count as one. */
   constructor(rows: number) {
@@ -28,43 +43,53 @@ export class RecordLevel {
   }
 
   /** The level of `x`, 0 when it is no record; takes it in. */
-  push(x: number): number {
-    const outside = Math.max(x - this.#high, this.#low - x);
-    const range = this.#high - this.#low;
-    const isRecord = this.#count >= ROWS_MIN && outside > 0;
+  push(timestampMs: number, x: number): number {
+    this.#turn(Math.floor(timestampMs / EPOCH_MS));
+    const rows = this.#before.rows + this.#now.rows;
+    const low = Math.min(this.#before.low, this.#now.low);
+    const high = Math.max(this.#before.high, this.#now.high);
+    this.#now.low = Math.min(this.#now.low, x);
+    this.#now.high = Math.max(this.#now.high, x);
+    this.#now.rows++;
+
+    const outside = Math.max(x - high, low - x);
+    const isRounding = !(outside > ROUNDING * Math.max(Math.abs(low), Math.abs(high)));
+    if (rows < ROWS_MIN || isRounding) return 0;
     // The first change of what was constant has no range to compare with: it counts as its double.
-    const margin = range > 0 ? outside / range : 1;
-    const level = isRecord
-      ? Math.log10(this.#count) -
-        this.#overlap +
-        TAIL_EXPONENT * Math.log10(1 + margin / MARGIN_SCALE)
-      : 0;
-    if (this.#count > 0) {
-      this.#low += FORGETTING * (x - this.#low);
-      this.#high += FORGETTING * (x - this.#high);
-    }
-    this.#low = Math.min(this.#low, x);
-    this.#high = Math.max(this.#high, x);
-    this.#count = Math.min(this.#count + 1, ROWS_MAX);
-    return level;
+    const margin = high > low ? outside / (high - low) : 1;
+    const evidence = Math.log10(Math.min(rows, EVIDENCE_ROWS_MAX)) - this.#overlap;
+    return evidence + TAIL_EXPONENT * Math.log10(1 + margin / MARGIN_SCALE);
   }
 
-  static readonly bytesMax = 24;
+  #turn(epoch: number): void {
+    if (epoch <= this.#epoch) return;
+    this.#before = epoch === this.#epoch + 1 ? this.#now : nothing();
+    this.#now = nothing();
+    this.#epoch = epoch;
+  }
 
-  /** Low, high f64 · count varint. */
+  static readonly bytesMax = 56;
+
+  /** Epoch f64 · of the epoch before and of this one: low f64, high f64, rows varint. */
   write(writer: BytesWriter): void {
-    writer.f64(this.#low);
-    writer.f64(this.#high);
-    writer.varint(this.#count);
+    writer.f64(this.#epoch);
+    for (const { low, high, rows } of [this.#before, this.#now]) {
+      writer.f64(low);
+      writer.f64(high);
+      writer.varint(rows);
+    }
   }
 
   static read(reader: BytesReader, rows: number): RecordLevel {
     const record = new RecordLevel(rows);
-    record.#low = reader.f64();
-    record.#high = reader.f64();
-    record.#count = reader.varint();
-    const isOrdered = record.#count === 0 || record.#low <= record.#high;
-    reader.expect(isOrdered && record.#count <= ROWS_MAX, 'its range is torn');
+    record.#epoch = reader.f64();
+    for (const extremes of [record.#before, record.#now]) {
+      extremes.low = reader.f64();
+      extremes.high = reader.f64();
+      extremes.rows = reader.varint();
+      const isOrdered = extremes.rows === 0 || extremes.low <= extremes.high;
+      reader.expect(isOrdered, 'its range is torn');
+    }
     return record;
   }
 }

@@ -63,7 +63,7 @@ export class RecordsDetector implements Detector {
       const seen = profile === undefined ? value : profile.push(timestampMs, value);
       if (seen === undefined) continue;
       window.push(seen);
-      if (window.isFull) level = Math.max(level, record.push(window.mean));
+      if (window.isFull) level = Math.max(level, record.push(timestampMs, window.mean));
     }
     return scoreOf(this.#peaks.push(level), ALARM_LEVEL);
   }

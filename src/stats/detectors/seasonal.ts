@@ -12,9 +12,13 @@ const HOUR_MS = 3_600_000;
 const HOURS = 24;
 const START_HOURS = 2 * HOURS;
 const SMOOTHING = { alpha: 0.1, beta: 0.001, gamma: 0.2 };
-/** Weight of the newest residual in their spread. */
-const SPREAD_ALPHA = 0.002;
+/** Fewer tell nothing about their spread. */
+const RESIDUALS_MIN = 30;
+/** From then on the newest counts one part in so many. */
+const RESIDUALS_MAX = 500;
 const ALARM_SIGMAS = 3;
+/** A share of the value below which a residual is the arithmetic's own. */
+const ROUNDING = 1e-9;
 
 export class SeasonalDetector implements Detector {
   /** Hourly means until there are enough of them for the model. */
@@ -24,8 +28,9 @@ export class SeasonalDetector implements Detector {
   #hour = Number.NaN;
   #sum = 0;
   #count = 0;
-  /** Mean square of the residuals; NaN before the first. */
-  #square = Number.NaN;
+  /** Mean square of the residuals, and how many there were, up to the most that count. */
+  #square = 0;
+  #residuals = 0;
 
   push(timestampMs: number, value: number): number {
     checkInput(timestampMs, value);
@@ -35,13 +40,16 @@ export class SeasonalDetector implements Detector {
     this.#sum += value;
     this.#count++;
     if (this.#model === undefined) return 0;
-    const residual = value - this.#model.predict();
-    const square = this.#square;
-    this.#square = Number.isNaN(square)
-      ? residual * residual
-      : square + SPREAD_ALPHA * (residual * residual - square);
-    if (Number.isNaN(square) || residual === 0) return 0;
-    return scoreOf(Math.abs(residual) / Math.sqrt(square), ALARM_SIGMAS);
+    const expected = this.#model.predict();
+    const away = value - expected;
+    const isRounding = Math.abs(away) <= ROUNDING * Math.max(Math.abs(value), Math.abs(expected));
+    const residual = isRounding ? 0 : away;
+    const spread = Math.sqrt(this.#square);
+    const isKnown = this.#residuals >= RESIDUALS_MIN;
+    this.#residuals = Math.min(this.#residuals + 1, RESIDUALS_MAX);
+    this.#square += (residual * residual - this.#square) / this.#residuals;
+    if (!isKnown || residual === 0) return 0;
+    return scoreOf(Math.abs(residual) / spread, ALARM_SIGMAS);
   }
 
   #advance(hour: number): void {
@@ -70,13 +78,13 @@ export class SeasonalDetector implements Detector {
     this.#start = [];
   }
 
-  /** Version u8 = 1 · hour, sum, count, mean square f64 · start count varint · each f64 · the model's bytes, if any. */
+  /** Version u8 = 1 · hour, sum, mean square f64 · count, residuals, start count varint · each f64 · the model's bytes, if any. */
   toBytes(): Buffer {
     const model = this.#model?.toBytes() ?? new Uint8Array();
-    const writer = new BytesWriter(34 + 8 * START_HOURS + model.length);
+    const writer = new BytesWriter(50 + 8 * START_HOURS + model.length);
     writer.u8(VERSION);
-    for (const value of [this.#hour, this.#sum, this.#count, this.#square]) writer.f64(value);
-    writer.varint(this.#start.length);
+    for (const value of [this.#hour, this.#sum, this.#square]) writer.f64(value);
+    for (const count of [this.#count, this.#residuals, this.#start.length]) writer.varint(count);
     for (const mean of this.#start) writer.f64(mean);
     writer.raw(model);
     return writer.bytes();
@@ -89,8 +97,9 @@ export class SeasonalDetector implements Detector {
     const detector = new SeasonalDetector();
     detector.#hour = reader.f64();
     detector.#sum = reader.f64();
-    detector.#count = reader.f64();
     detector.#square = reader.f64();
+    detector.#count = reader.varint();
+    detector.#residuals = reader.varint();
     const count = reader.varint();
     reader.expect(count < START_HOURS, 'its start is too long');
     for (let i = 0; i < count; i++) detector.#start.push(reader.f64());
