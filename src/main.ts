@@ -212,10 +212,14 @@ class RunningEngine implements Engine {
   #makeView(): EngineView {
     const { broker, clock, topologies } = this.#parts;
     const replays = () => this.#replays as ReplayJobs;
+    const databases = () => this.#databases;
     const find = (sink: string) => this.#running.find(({ bound }) => bound.feed.name === sink);
     return {
       version,
       broker,
+      get kairos() {
+        return databases()?.kairos;
+      },
       keyField: (topic) => KEY_FIELDS[topic] ?? keyFieldOf(topologies, topic),
       watermark: (topic, partition) => this.#watermark(topic, partition),
       topologies: () =>

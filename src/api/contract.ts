@@ -3,6 +3,7 @@
  * also the JSON that leaves the door (contract, HTTP).
  */
 import type { Broker } from '../broker/index.ts';
+import type { KairosPort } from './kairos/port.ts';
 
 /** One window of a live answer; numbers in slots, times in ms. */
 export interface LiveWindow {
@@ -181,6 +182,8 @@ export interface EngineView {
   readonly live: LiveVotes;
   readonly history: History;
   readonly replays: Replays;
+  /** What `/api/v1` reads and writes; absent: there is no `/api/v1`. */
+  readonly kairos?: KairosPort | undefined;
   backlog(): Promise<readonly BacklogView[]>;
   /** Try now, without waiting for the backoff. */
   flushBacklog(sink: string): Promise<boolean>;

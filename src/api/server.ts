@@ -19,6 +19,7 @@ import type { EngineView } from './contract.ts';
 import { describeRoutes, docs } from './docs/plugin.ts';
 import { Refusal } from './errors.ts';
 import { history } from './history/plugin.ts';
+import { kairos } from './kairos/plugin.ts';
 import { live } from './live/plugin.ts';
 import { operations } from './operations/plugin.ts';
 import {
@@ -120,6 +121,11 @@ export async function createServer(
 
   for (const plugin of [operations, topics, live, history, replays]) {
     await app.register((scope) => plugin(scope, context));
+  }
+  const store = engine.kairos;
+  if (store !== undefined) {
+    const { clock } = context;
+    await app.register((scope) => kairos(scope, { store, clock, logger }), { prefix: '/api/v1' });
   }
   await app.register(docs);
   await app.ready();

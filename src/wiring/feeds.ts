@@ -30,6 +30,8 @@ export interface BoundFeed {
 export interface Databases {
   readonly feeds: readonly BoundFeed[];
   readonly rollups: RollupStore;
+  /** KairosDB's series, on Cassandra or in this process. Connects when it is first used. */
+  readonly kairos: KairosStore;
   close(): Promise<void>;
 }
 
@@ -44,7 +46,12 @@ export async function openDatabases(
 ): Promise<Databases> {
   const parts = { clock, log: logger, random };
   const rollups = new RollupStore(join(settings.data, 'rollups'));
-  const store = new KairosStore({ rows: openWideRows(settings, clock), clock });
+  const store = new KairosStore({
+    rows: openWideRows(settings, clock),
+    clock,
+    // As KairosDB: its clients are told when they ask for such a point, not when they send it.
+    nonFinite: 'store',
+  });
   const influx = influxOf(settings);
   const bound: BoundFeed[] = [
     { feed: feeds.history, sink: 'history', port: storePort(rollups), delivery: undefined },
@@ -74,6 +81,7 @@ export async function openDatabases(
   return {
     feeds: bound,
     rollups,
+    kairos: store,
     async close() {
       await Promise.all(bound.map(({ delivery }) => delivery?.stop(STOP_WITHIN_MS)));
       await store.close();

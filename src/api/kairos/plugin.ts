@@ -1,0 +1,126 @@
+/**
+ * KairosDB 1.3's REST interface under `/api/v1`. Errors are its own (`{"errors":[…]}`), not problem JSON, because its
+ * clients look for them.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { messageOf, RetriableError } from '../../model/index.ts';
+import { featuresText, featureText, QueryFailed, QueryRefused } from '../../query/index.ts';
+import type { Clock, Logger } from '../../runtime/index.ts';
+import { catalogue, Refusal, refusalOf } from '../errors.ts';
+import { accepts, sendFailure, sendJson, sendNothing, sendRefusal } from './answers.ts';
+import { dataPointRoutes } from './data-points.ts';
+import { metadataRoutes } from './metadata.ts';
+import { nameRoutes } from './names.ts';
+import type { KairosPort } from './port.ts';
+import { queryRoutes } from './queries.ts';
+import { addRoutes, type KairosRoute } from './routes.ts';
+
+export interface KairosContext {
+  readonly store: KairosPort;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What a KairosDB of this version says of itself: clients compare it. */
+const VERSION = '{"version": "KairosDB 1.3.0-1.20210808223203"}\n';
+
+export async function kairos(app: FastifyInstance, context: KairosContext): Promise<void> {
+  const { store, logger } = context;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setNotFoundHandler(async (_request, reply) => reply.code(404).send(Buffer.alloc(0)));
+  app.setErrorHandler(async (error, request, reply) => answerError(error, request, reply, logger));
+  app.addHook('preHandler', async (request, reply) => {
+    const isPlain = request.url.startsWith('/api/v1/metadata/') && accepts(request, 'text/plain');
+    if (isPlain || accepts(request, 'application/json')) return;
+    return reply.code(406).send(Buffer.alloc(0));
+  });
+  addRoutes(app, [
+    ...aboutRoutes(context),
+    ...nameRoutes(store),
+    ...dataPointRoutes(context),
+    ...queryRoutes(context),
+    ...metadataRoutes(store),
+  ]);
+}
+
+function aboutRoutes({ store, logger }: KairosContext): readonly KairosRoute[] {
+  const isHealthy = async (): Promise<boolean> => {
+    try {
+      await store.connect();
+      await store.check();
+      return true;
+    } catch (error) {
+      logger.warn({ err: error }, 'the KairosDB store does not answer');
+      return false;
+    }
+  };
+  return [
+    {
+      path: '/version',
+      summary: 'Version',
+      preflight: true,
+      handlers: { GET: async (request, reply) => sendJson(request, reply, VERSION) },
+    },
+    {
+      path: '/health/status',
+      summary: 'Health, check by check',
+      preflight: true,
+      handlers: {
+        async GET(request, reply) {
+          const state = (await isHealthy()) ? 'OK' : 'FAIL';
+          const checks = ['JVM-Thread-Deadlock: OK', `Datastore-Query: ${state}`];
+          return sendJson(request, reply, JSON.stringify(checks));
+        },
+      },
+    },
+    {
+      path: '/health/check',
+      summary: 'Health as a status: 204 or 500',
+      preflight: true,
+      handlers: {
+        GET: async (_request, reply) => sendNothing(reply, (await isHealthy()) ? 204 : 500),
+      },
+    },
+    {
+      path: '/features',
+      summary: 'Group-bys and aggregators, for user interfaces',
+      handlers: { GET: async (request, reply) => sendJson(request, reply, featuresText) },
+    },
+    {
+      path: '/features/:name',
+      summary: 'Group-bys or aggregators',
+      handlers: {
+        async GET(request, reply) {
+          const { name } = request.params as { name: string };
+          const text = featureText(name);
+          if (text !== undefined) return sendJson(request, reply, text);
+          return sendRefusal(reply, [`Unknown feature '${name.toLowerCase()}'`], 404);
+        },
+      },
+    },
+  ];
+}
+
+/** Whatever a handler throws, as KairosDB would say it. */
+function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  logger: Logger,
+): FastifyReply {
+  if (error instanceof QueryRefused) return sendRefusal(reply, error.messages);
+  if (error instanceof QueryFailed) return sendFailure(reply, error.reason);
+  if (error instanceof RetriableError) {
+    // The store is away or full: the client is to come again, nothing was lost silently.
+    reply.header('retry-after', Math.ceil((error.retryAfterMs ?? 1_000) / 1_000));
+    return sendFailure(reply, error.message, 503);
+  }
+  if (error instanceof Refusal || (error as { statusCode?: number }).statusCode !== undefined) {
+    const refusal = refusalOf(error);
+    reply.headers(refusal.headers);
+    return sendRefusal(reply, [refusal.message], catalogue[refusal.code].status);
+  }
+  logger.error({ err: error, method: request.method, path: request.url }, 'a request failed');
+  return sendFailure(reply, messageOf(error));
+}

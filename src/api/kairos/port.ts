@@ -1,0 +1,34 @@
+/** What the KairosDB routes need of a store; KairosStore is one. */
+import type { DataPoint } from '../../model/index.ts';
+import type { RowQuery, SeriesStore } from '../../query/index.ts';
+
+export interface KairosPort extends SeriesStore {
+  /** Safe to call again. */
+  connect(signal?: AbortSignal): Promise<void>;
+  /** A cheap round trip that fails when writes would. */
+  check(signal?: AbortSignal): Promise<void>;
+  /** Durable when it resolves, but for the rejections, by index. */
+  write(
+    points: readonly DataPoint[],
+    signal?: AbortSignal,
+  ): Promise<readonly { readonly index: number; readonly message: string }[]>;
+  deletePoints(query: RowQuery): Promise<void>;
+  deleteMetric(metric: string): Promise<void>;
+  readonly rows: {
+    metricNames(prefix?: string): AsyncIterable<readonly string[]>;
+    readServiceValue(
+      service: string,
+      serviceKey: string,
+      key: string,
+    ): Promise<{ readonly value: string } | undefined>;
+    writeServiceValue(
+      service: string,
+      serviceKey: string,
+      key: string,
+      value: string,
+    ): Promise<void>;
+    deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void>;
+    serviceKeys(service: string): Promise<readonly string[]>;
+    keysOfService(service: string, serviceKey: string, prefix?: string): Promise<readonly string[]>;
+  };
+}

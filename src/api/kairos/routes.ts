@@ -1,0 +1,68 @@
+/** The table of KairosDB's paths, so that a known path with another method is told which ones there are. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+type Method = 'GET' | 'POST' | 'DELETE';
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+
+export interface KairosRoute {
+  /** Below `/api/v1`. */
+  readonly path: string;
+  readonly summary: string;
+  /** Answers OPTIONS as KairosDB's own preflight does. */
+  readonly preflight?: boolean;
+  readonly handlers: Partial<Record<Method, Handler>>;
+}
+
+/** KairosDB's order. */
+const ALLOW_ORDER = ['HEAD', 'DELETE', 'POST', 'GET', 'OPTIONS'] as const;
+/** Answered by the server otherwise; asked with them, a path says what it does offer. */
+const OTHER_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+export function addRoutes(app: FastifyInstance, routes: readonly KairosRoute[]): void {
+  for (const { path, summary, preflight, handlers } of routes) {
+    const offered = Object.keys(handlers) as Method[];
+    const allow = ALLOW_ORDER.filter(
+      (method) =>
+        method === 'OPTIONS' ||
+        (method === 'HEAD' ? handlers.GET !== undefined : offered.includes(method)),
+    ).join(',');
+    for (const url of [path, `${path}/`]) {
+      const schema = { summary, tags: ['kairosdb'], hide: url !== path };
+      for (const method of offered) {
+        app.route({
+          method,
+          url,
+          schema,
+          compress: false,
+          decompress: false,
+          handler: handlers[method] as Handler,
+        });
+      }
+      const hidden = { schema: { hide: true }, compress: false, decompress: false } as const;
+      for (const method of OTHER_METHODS) {
+        if (offered.includes(method as Method)) continue;
+        const isPreflight = method === 'OPTIONS' && preflight === true;
+        const handler: Handler = isPreflight
+          ? answerPreflight
+          : async (_request, reply) =>
+              method === 'OPTIONS'
+                ? reply.code(200).header('allow', allow).send(Buffer.alloc(0))
+                : reply.code(405).header('allow', allow).send(Buffer.alloc(0));
+        app.route({ method, url, ...hidden, handler });
+      }
+    }
+  }
+}
+
+/** The underscore in the last header is KairosDB's. */
+async function answerPreflight(
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  reply.headers({ 'access-control-allow-origin': '*', 'access-control-max-age': '86400' });
+  const asked = headers['access-control-request-headers'];
+  if (asked !== undefined) reply.header('access-control-allow-headers', asked);
+  const method = headers['access-control-request-method'];
+  if (method !== undefined) reply.header('access-control-allow_method', method);
+  return reply.code(200).send(Buffer.alloc(0));
+}

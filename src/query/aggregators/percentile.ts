@@ -1,0 +1,66 @@
+/**
+ * A percentile of a bucket, exact however many points it has. KairosDB samples 1,028 of them at random when there are
+ * more, so that its own answers differ from one another; this is the only place where ours may differ from one of its.
+ */
+import { QueryFailed } from '../errors.ts';
+import { javaDoubleText } from '../json/java-number.ts';
+import { double } from '../parse/property.ts';
+import { numberOf, type PointSink, type QueryValue } from '../point.ts';
+import { aggregatorKind } from './aggregator.ts';
+import { type Fold, rangeAggregator, rangeProperties } from './range.ts';
+
+export const percentile = aggregatorKind({
+  name: 'percentile',
+  javaClass: 'PercentileAggregator',
+  properties: { ...rangeProperties, percentile: double },
+  violations: ({ percentile: p = 0 }) => (p === 0 ? [['percentile', 'may not be zero']] : []),
+  make: (given, query) =>
+    rangeAggregator(
+      { takes: 'number', gives: 'number' },
+      given,
+      query,
+      () => new Percentile(given.percentile as number),
+    ),
+});
+
+class Percentile implements Fold {
+  readonly #p: number;
+  #returnMs = 0;
+  #values = new Float64Array(64);
+  #count = 0;
+
+  constructor(p: number) {
+    this.#p = p;
+  }
+
+  begin(returnMs: number): void {
+    this.#returnMs = returnMs;
+    this.#count = 0;
+  }
+
+  add(_timestampMs: number, value: QueryValue): void {
+    if (this.#count === this.#values.length) {
+      const grown = new Float64Array(this.#count * 2);
+      grown.set(this.#values);
+      this.#values = grown;
+    }
+    this.#values[this.#count++] = numberOf(value);
+  }
+
+  finish(out: PointSink): void {
+    out.push(this.#returnMs, this.#value());
+  }
+
+  #value(): number {
+    const p = this.#p;
+    if (p < 0 || p > 1) throw new QueryFailed(`${javaDoubleText(p)} is not in [0..1]`);
+    const sorted = this.#values.subarray(0, this.#count).sort();
+    const at = p * (this.#count + 1);
+    if (at < 1) return sorted[0] as number;
+    if (at >= this.#count) return sorted[this.#count - 1] as number;
+    const whole = Math.floor(at);
+    const lower = sorted[whole - 1] as number;
+    const upper = sorted[whole] as number;
+    return lower + (at - whole) * (upper - lower);
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * Answers a query: rows → groups by type and tags → merge → groups by point → limit → aggregators → JSON (spec §4.3).
+ * Points pass one by one; what stays in memory is the answer, and what an aggregator must keep of a bucket.
+ */
+import type { DataPoint } from '../model/index.ts';
+import { type GroupFrame, passes } from './aggregators/index.ts';
+import { QueryFailed, QueryRefused } from './errors.ts';
+import { type TagGroup, tagGroupOf } from './group-by/index.ts';
+import { quote } from './json/json-text.ts';
+import type { MetricQuery, Query } from './parse/query.ts';
+import type { GroupType, PointSink, QueryValue } from './point.ts';
+import { AnswerBudget, ResultText } from './result-text.ts';
+import { mergeRows } from './row-merge.ts';
+import type { SeriesStore, StoredRow } from './store.ts';
+import { rowQueryOf } from './tag-filters.ts';
+
+/** A quarter of what V8 can hold in one heap by default. */
+const ANSWER_CHARS_MAX = 256 * 1_024 * 1_024;
+
+export interface QueryOutcome {
+  /** The answer's JSON, to be joined. */
+  readonly parts: readonly string[];
+  /** What save_as wants to have stored. */
+  readonly saved: readonly DataPoint[];
+}
+
+/** Throws QueryFailed, or what the store throws. */
+export async function runQuery(store: SeriesStore, query: Query): Promise<QueryOutcome> {
+  const saved: DataPoint[] = [];
+  const budget = new AnswerBudget(ANSWER_CHARS_MAX);
+  const parts: string[] = ['{"queries":['];
+  for (const [i, metric] of query.metrics.entries()) {
+    if (i > 0) parts.push(',');
+    for (const part of await new MetricRun(store, metric, budget, saved).run()) parts.push(part);
+  }
+  parts.push(']}');
+  return { parts, saved };
+}
+
+type Tags = Map<string, Set<string>>;
+
+class MetricRun {
+  readonly #store: SeriesStore;
+  readonly #query: MetricQuery;
+  readonly #budget: AnswerBudget;
+  readonly #saved: DataPoint[];
+  #sampleSize = 0;
+
+  constructor(store: SeriesStore, query: MetricQuery, budget: AnswerBudget, saved: DataPoint[]) {
+    if (query.limit < 0) throw new QueryRefused('limit must be greater than or equal to 0');
+    this.#store = store;
+    this.#query = query;
+    this.#budget = budget;
+    this.#saved = saved;
+  }
+
+  async run(): Promise<string[]> {
+    const results: Result[] = [];
+    for (const group of await this.#findGroups()) {
+      for (const result of await this.#runGroup(group)) results.push(result);
+    }
+    if (results.length === 0 && this.#query.groupBys.length === 0) {
+      const result = this.#open([], 'number', new Map());
+      result.end();
+      results.push(result);
+    }
+    const parts = [`{"sample_size":${this.#sampleSize},"results":[`];
+    results.forEach((result, i) => {
+      if (i > 0) parts.push(',');
+      for (const part of result.json(this.#query)) parts.push(part);
+    });
+    parts.push(']}');
+    return parts;
+  }
+
+  /** By type, then by the tag group-by, each ascending. Some may turn out to have no points. */
+  async #findGroups(): Promise<RowGroup[]> {
+    const groups = new Map<string, RowGroup>();
+    const { tagGroupBy } = this.#query;
+    for await (const page of this.#store.findRows(rowQueryOf(this.#query))) {
+      for (const row of page) {
+        const type = row.row.type === 'kairos_string' ? 'text' : 'number';
+        const tagGroup = tagGroupBy && tagGroupOf(tagGroupBy, row.row.tags);
+        const key = `${type}${tagGroup?.key ?? ''}`;
+        const group = groups.get(key);
+        if (group === undefined) groups.set(key, { type, tagGroup, rows: [row] });
+        else group.rows.push(row);
+      }
+    }
+    return [...groups].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, group]) => group);
+  }
+
+  async #runGroup({ type, tagGroup, rows }: RowGroup): Promise<readonly Result[]> {
+    const { startMs, endMs, order, limit, groupBys, aggregators } = this.#query;
+    const tags: Tags = new Map();
+    const entries = [...(tagGroup === undefined ? [] : [tagGroup.entry]), typeEntry(type)];
+    const results = new Map<string, Result>();
+    const mustWait = groupBys.length > 0 && aggregators.some((each) => each.inOrder === true);
+    let single: Result | undefined;
+    const resultOf = (timestampMs: number, value: QueryValue): Result => {
+      if (groupBys.length === 0) {
+        if (single === undefined) {
+          single = this.#open(entries, type, tags);
+          results.set('', single);
+        }
+        return single;
+      }
+      const numbers = groupBys.map((groupBy) => groupBy.numberOf(timestampMs, value));
+      const key = numbers.join();
+      let result = results.get(key);
+      if (result === undefined) {
+        const own = groupBys.map((groupBy, i) => groupBy.entry(numbers[i] as number));
+        result = this.#open([...own, ...entries], type, tags, mustWait);
+        results.set(key, result);
+      }
+      return result;
+    };
+    const options = {
+      fromMs: startMs,
+      toMs: endMs + 1,
+      order,
+      limit: limit === 0 ? undefined : limit,
+    };
+    await mergeRows(this.#store, rows, options, {
+      row: ({ row }) => addTags(tags, row.tags),
+      point: ({ timestampMs, value }) => {
+        this.#sampleSize++;
+        resultOf(timestampMs, value).push(timestampMs, value);
+      },
+    });
+    for (const result of results.values()) result.end();
+    return [...results.values()];
+  }
+
+  #open(entries: readonly string[], type: GroupType, tags: Tags, mustWait = false): Result {
+    const text = new ResultText(this.#budget);
+    const frame: GroupFrame = {
+      metric: this.#query.name,
+      tags,
+      save: (points) => {
+        for (const point of points) this.#saved.push(point);
+      },
+    };
+    const chain = () => this.#chain(text, type, frame);
+    const { limit } = this.#query;
+    return new Result({ entries, tags, text, limit, chain, mustWait });
+  }
+
+  /** Aggregators that take the group's type, from the last to the first. */
+  #chain(out: PointSink, type: GroupType, frame: GroupFrame): PointSink {
+    let current = type;
+    const applied = this.#query.aggregators.filter((aggregator) => {
+      if (!passes(aggregator, current)) return false;
+      if (aggregator.gives === 'number') current = 'number';
+      return true;
+    });
+    return applied.reduceRight((sink, aggregator) => aggregator.open(sink, frame), out);
+  }
+}
+
+interface RowGroup {
+  readonly type: GroupType;
+  readonly tagGroup: TagGroup | undefined;
+  readonly rows: StoredRow[];
+}
+
+interface ResultParts {
+  readonly entries: readonly string[];
+  readonly tags: Tags;
+  readonly text: ResultText;
+  readonly limit: number;
+  readonly chain: () => PointSink;
+  /** Points are kept until `end`, because results share something and have to be made one after the other. */
+  readonly mustWait: boolean;
+}
+
+/** One member of `results`. A failure shows at `end`, so that of several the first in the answer counts. */
+class Result {
+  readonly #parts: ResultParts;
+  readonly #kept: [number, QueryValue][] = [];
+  #sink: PointSink | undefined;
+  #failure: QueryFailed | undefined;
+  #left: number;
+
+  constructor(parts: ResultParts) {
+    this.#parts = parts;
+    this.#left = parts.limit === 0 ? Number.POSITIVE_INFINITY : parts.limit;
+  }
+
+  push(timestampMs: number, value: QueryValue): void {
+    if (this.#left-- <= 0) return;
+    if (this.#parts.mustWait) this.#kept.push([timestampMs, value]);
+    else this.#attempt((sink) => sink.push(timestampMs, value));
+  }
+
+  /** Throws QueryFailed. */
+  end(): void {
+    for (const [timestampMs, value] of this.#kept) {
+      this.#attempt((sink) => sink.push(timestampMs, value));
+    }
+    this.#attempt((sink) => sink.end());
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  json({ name, excludeTags }: MetricQuery): string[] {
+    const { entries, tags, text } = this.#parts;
+    const groupBy = entries.length === 0 ? '' : `"group_by":[${entries.join(',')}],`;
+    const tagText = excludeTags ? '' : `"tags":${tagsJson(tags)},`;
+    return [`{"name":${quote(name)},${groupBy}${tagText}"values":[`, ...text.parts, ']}'];
+  }
+
+  #attempt(action: (sink: PointSink) => void): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#sink ??= this.#parts.chain();
+      action(this.#sink);
+    } catch (error) {
+      if (!(error instanceof QueryFailed)) throw error;
+      this.#failure = error;
+    }
+  }
+}
+
+const typeEntry = (type: GroupType): string => `{"name":"type","type":"${type}"}`;
+
+function addTags(tags: Tags, row: StoredRow['row']['tags']): void {
+  for (const [name, value] of row) {
+    const values = tags.get(name);
+    if (values === undefined) tags.set(name, new Set([value]));
+    else values.add(value);
+  }
+}
+
+function tagsJson(tags: Tags): string {
+  const members = [...tags].sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members
+    .map(([name, values]) => `${quote(name)}:[${[...values].sort().map(quote).join(',')}]`)
+    .join(',')}}`;
+}
+
+/** The tags of all series that a query names, exact to the row of three weeks (spec §4.9). */
+export async function runTagsQuery(store: SeriesStore, query: Query): Promise<string> {
+  const answers: string[] = [];
+  for (const metric of query.metrics) {
+    const tags: Tags = new Map();
+    for await (const page of store.findRows(rowQueryOf(metric))) {
+      for (const { row } of page) addTags(tags, row.tags);
+    }
+    answers.push(
+      `{"results":[{"name":${quote(metric.name)},"tags":${tagsJson(tags)},"values":[]}]}`,
+    );
+  }
+  return `{"queries":[${answers.join(',')}]}`;
+}

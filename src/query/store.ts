@@ -1,0 +1,49 @@
+/** What a query reads from; KairosStore is one. */
+export interface StoredRow {
+  readonly row: {
+    readonly metric: string;
+    readonly rowTimeMs: number;
+    /** `kairos_long`, `kairos_double`, `kairos_string`, `kairos_legacy` or a foreign one. */
+    readonly type: string;
+    /** Ascending by name. */
+    readonly tags: readonly (readonly [name: string, value: string])[];
+  };
+}
+
+export interface StoredPoint {
+  readonly timestampMs: number;
+  readonly value: bigint | number | string;
+}
+
+export interface TagFilter {
+  readonly values?: ReadonlySet<string>;
+  readonly matches?: (value: string) => boolean;
+}
+
+/** Half-open; ±Infinity leave a side open. */
+export interface RowRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface RowQuery extends RowRange {
+  readonly metric: string;
+  readonly tags?: ReadonlyMap<string, TagFilter>;
+}
+
+export interface SeriesStore {
+  readonly spec: {
+    /** Every point of a row lies less than this behind the row's time. */
+    readonly rowSpanMs: number;
+  };
+  findRows(query: RowQuery): AsyncIterable<readonly StoredRow[]>;
+  /** In order of time; an AsyncGenerator, or anything else that can be left early. */
+  readRow(
+    row: StoredRow,
+    options: RowRange & {
+      readonly order: 'ascending' | 'descending';
+      readonly limit?: number | undefined;
+      readonly pagePoints?: number;
+    },
+  ): AsyncIterable<readonly StoredPoint[]>;
+}
