@@ -91,9 +91,10 @@ export async function tokenFor(
 export async function pointsInBucket(
   config: InfluxConfig,
   bucket: string,
+  fromMs = 0,
 ): Promise<Map<string, string>> {
   // One table per field: within a field all values have one type.
-  const query = `from(bucket: "${bucket}") |> range(start: 1970-01-01T00:00:00Z, stop: 2200-01-01T00:00:00Z) |> drop(columns: ["_start", "_stop"]) |> group(columns: ["_measurement", "_field"])`;
+  const query = `from(bucket: "${bucket}") |> range(start: ${new Date(fromMs).toISOString()}, stop: 2200-01-01T00:00:00Z) |> drop(columns: ["_start", "_stop"]) |> group(columns: ["_measurement", "_field"])`;
   const { status, text } = await influxCall(config, `/api/v2/query?org=${config.org}`, {
     method: 'POST',
     body: JSON.stringify({ query, type: 'flux', dialect: { annotations: ['datatype'] } }),
@@ -107,6 +108,8 @@ export async function pointsInBucket(
     if (line === '') names = undefined;
     else if (cells[0] === '#datatype') types = cells;
     else if (names === undefined) names = cells;
+    // It may come in the middle of an answer, after a status of 200.
+    else if (names.includes('error')) throw new Error(`reading ${bucket}: ${line}`);
     else {
       const of = (name: string) => cells[(names as string[]).indexOf(name)] ?? '';
       const tags = names
