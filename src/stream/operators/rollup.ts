@@ -72,7 +72,8 @@ class RollupStep<S> implements WindowView<S> {
     const rows = closed.flatMap((window) =>
       window.entries.filter(hasRecords).map((entry) => closedRow(entry, batch.partition)),
     );
-    emit(windowedBatch(batch, [...reports, ...rows], batch.watermark));
+    // Rows first: had a batch ended just before the record that is reported, they would have gone by then.
+    emit(windowedBatch(batch, [...rows, ...reports], batch.watermark));
   }
 
   /**
