@@ -62,11 +62,9 @@ describe('following a guide', () => {
   });
 
   it('stops what it started in the background, with all that this started', async () => {
-    const below = '(trap "echo stopped > said; exit 0" TERM; while :; do sleep 0.05; done) &';
-    await tried(
-      block('sh run background', `${below} echo ready; wait`),
-      block('text output', 'ready'),
-    );
+    const below =
+      '(trap "echo stopped > said; exit 0" TERM; echo ready; while :; do sleep 0.05; done) &';
+    await tried(block('sh run background', `${below} wait`), block('text output', 'ready'));
     expect(await readFile(join(folder, 'said'), 'utf8')).toBe('stopped\n');
   });
 
