@@ -5,6 +5,7 @@
 import type { Broker, Consumer, RecordBatch, TopicPartition, TopicSpec } from '../broker/index.ts';
 import { messageOf } from '../model/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
+import { isCaughtUp } from './caught-up.ts';
 import { deadLetterTopic } from './dead-letter.ts';
 import { defaultEpochPolicy, type EpochPolicy } from './epoch-policy.ts';
 import type { SinkPort } from './sink-writes.ts';
@@ -24,8 +25,6 @@ export interface RunnerOptions {
 }
 
 const TICK_MS = 100;
-/** A broker that has confirmed nothing for so long may have records that we don't see: not caught up. */
-const CONFIRMED_WITHIN_MS = 10_000;
 
 export class TopologyRunner {
   readonly topology: Topology;
@@ -191,11 +190,12 @@ class StageRunner {
     const now = this.#options.clock.now();
     const positions = this.#consumer?.positions() ?? [];
     for (const task of this.tasks.values()) {
-      const own = positions.filter((p) => p.partition === task.partition);
-      const caughtUp = own.every(
-        (p) => p.nextOffset >= p.endOffset && now - p.confirmedAtMs < CONFIRMED_WITHIN_MS,
+      task.tick(
+        isCaughtUp(
+          positions.filter((p) => p.partition === task.partition),
+          now,
+        ),
       );
-      task.tick(own.length > 0 && caughtUp);
     }
   }
 
