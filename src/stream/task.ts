@@ -441,11 +441,7 @@ export class Task {
   }
 
   #where(): object {
-    return {
-      topology: this.#options.topology.name,
-      stage: this.stage,
-      partition: this.partition,
-      epoch: this.epoch,
-    };
+    const { stage, partition, epoch } = this;
+    return { topology: this.#options.topology.name, stage, partition, epoch };
   }
 }
