@@ -29,11 +29,18 @@ export async function sendJson(
   return reply.header('content-encoding', 'gzip').send(await compress(body));
 }
 
+/** A text as it is. */
+export const sendPlain = (reply: FastifyReply, text: string, status: number): FastifyReply =>
+  reply
+    .code(status)
+    .headers({ ...NO_CACHE, 'content-type': 'text/plain;charset=utf-8' })
+    .send(Buffer.from(text));
+
 export const sendNothing = (reply: FastifyReply, status = 204): FastifyReply =>
   reply
     .code(status)
     .headers({ ...NO_CACHE, 'content-type': JSON_TYPE })
-    .send(status === 204 ? undefined : Buffer.alloc(0));
+    .send();
 
 /** 400, and 404 of a feature: the request is wrong. */
 export const sendRefusal = (

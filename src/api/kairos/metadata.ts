@@ -1,6 +1,6 @@
 /** The metadata service: texts by service, service key and key. Services that begin with `_` are the server's own. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accepts, sendFailure, sendJson, sendNothing } from './answers.ts';
+import { accepts, sendFailure, sendJson, sendNothing, sendPlain } from './answers.ts';
 import { resultsText } from './names.ts';
 import type { KairosPort } from './port.ts';
 import type { Handler, KairosRoute } from './routes.ts';
@@ -52,9 +52,7 @@ export function metadataRoutes(store: KairosPort): readonly KairosRoute[] {
           const asJson = accepts(request, 'application/json');
           if (found !== undefined && asJson) return sendJson(request, reply, found.value);
           if (asJson) return sendFailure(reply, 'Key not found', 404);
-          return sendNothing(reply, found === undefined ? 404 : 200)
-            .type('text/plain;charset=utf-8')
-            .send(Buffer.from(found?.value ?? ''));
+          return sendPlain(reply, found?.value ?? '', found === undefined ? 404 : 200);
         }),
         POST: handle(async ({ body }, reply, { service, serviceKey, key }) => {
           await store.rows.writeServiceValue(service, serviceKey, key, String(body ?? ''));

@@ -28,12 +28,12 @@ export async function kairos(app: FastifyInstance, context: KairosContext): Prom
   const { store, logger } = context;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  app.setNotFoundHandler(async (_request, reply) => reply.code(404).send(Buffer.alloc(0)));
+  app.setNotFoundHandler(async (_request, reply) => reply.code(404).send());
   app.setErrorHandler(async (error, request, reply) => answerError(error, request, reply, logger));
   app.addHook('preHandler', async (request, reply) => {
     const isPlain = request.url.startsWith('/api/v1/metadata/') && accepts(request, 'text/plain');
     if (isPlain || accepts(request, 'application/json')) return;
-    return reply.code(406).send(Buffer.alloc(0));
+    return reply.code(406).send();
   });
   addRoutes(app, [
     ...aboutRoutes(context),

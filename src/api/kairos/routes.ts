@@ -46,8 +46,8 @@ export function addRoutes(app: FastifyInstance, routes: readonly KairosRoute[]):
           ? answerPreflight
           : async (_request, reply) =>
               method === 'OPTIONS'
-                ? reply.code(200).header('allow', allow).send(Buffer.alloc(0))
-                : reply.code(405).header('allow', allow).send(Buffer.alloc(0));
+                ? reply.code(200).header('allow', allow).send()
+                : reply.code(405).header('allow', allow).send();
         app.route({ method, url, ...hidden, handler });
       }
     }
@@ -59,10 +59,14 @@ async function answerPreflight(
   { headers }: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  reply.headers({ 'access-control-allow-origin': '*', 'access-control-max-age': '86400' });
+  reply.headers({
+    'access-control-allow-origin': '*',
+    'access-control-max-age': '86400',
+    'content-type': 'application/json;charset=utf-8',
+  });
   const asked = headers['access-control-request-headers'];
   if (asked !== undefined) reply.header('access-control-allow-headers', asked);
   const method = headers['access-control-request-method'];
   if (method !== undefined) reply.header('access-control-allow_method', method);
-  return reply.code(200).send(Buffer.alloc(0));
+  return reply.code(200).send();
 }

@@ -22,7 +22,7 @@ export const gaps = aggregatorKind({
       inOrder: trim,
       open: (out) =>
         trim
-          ? new GapSink(buckets, buckets.startOf(startMs), Number.NEGATIVE_INFINITY, shared, out)
+          ? new GapSink(buckets, buckets.baseMs, Number.NEGATIVE_INFINITY, shared, out)
           : new GapSink(buckets, startMs, endMs, { started: true }, out),
     };
   },

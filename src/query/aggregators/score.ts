@@ -14,7 +14,14 @@ interface Threshold {
 const boundaryWord = lowerCaseWord(['superior', 'inferior']);
 
 const thresholds = {
-  read: (json: Parameters<typeof list.read>[0]) => (list.read(json) ?? []).map(thresholdOf),
+  read(json: Parameters<typeof list.read>[0]) {
+    const found = (list.read(json) ?? []).map(thresholdOf);
+    // Sorting is what stumbles over a null, so a single one is found only when points come.
+    if (found.length === 1 || !found.includes(null)) return found;
+    throw new QueryRefused(
+      'Call to org.kairosdb.core.aggregator.ScoreAggregator:setThresholds failed with message: null',
+    );
+  },
 };
 
 export const score = aggregatorKind({
@@ -24,8 +31,9 @@ export const score = aggregatorKind({
   violations: ({ thresholds: given }) =>
     given === undefined ? [['thresholds', 'may not be null']] : [],
   make({ thresholds: given = [], order = 'ascending' }) {
-    const sorted = given.toSorted(compareThresholds);
+    const sorted = given.filter((each) => each !== null).toSorted(compareThresholds);
     return mapValues((value) => {
+      if (sorted.length < given.length) throw new QueryFailed(null);
       let above = 0;
       while (above < sorted.length && isAbove(value, sorted[above] as Threshold)) above++;
       return order === 'ascending' ? above : sorted.length - above;
@@ -33,12 +41,8 @@ export const score = aggregatorKind({
   },
 });
 
-function thresholdOf(json: Parameters<typeof list.read>[0]): Threshold {
-  if (json === null) {
-    throw new QueryRefused(
-      'Call to org.kairosdb.core.aggregator.ScoreAggregator:setThresholds failed with message: null',
-    );
-  }
+function thresholdOf(json: Parameters<typeof list.read>[0]): Threshold | null {
+  if (json === null) return null;
   if (!isObject(json)) throw unexpected('BEGIN_OBJECT', json);
   const value = json.get('value') ?? null;
   const boundary = json.get('boundary');

@@ -5,21 +5,23 @@
 import { QueryFailed } from '../errors.ts';
 import { JsonNumber, type JsonValue } from './json-value.ts';
 
+const EOF = 'java.io.EOFException';
+const MALFORMED = 'com.google.gson.stream.MalformedJsonException';
+
 /** Text that is no JSON; `eof` when it ended too early. The message is Gson's, without the exception's name. */
 export class JsonFault extends Error {
   readonly eof: boolean;
+  readonly #exception: string;
 
-  constructor(message: string, eof: boolean) {
+  constructor(message: string, exception: string) {
     super(message);
-    this.eof = eof;
+    this.eof = exception === EOF;
+    this.#exception = exception;
   }
 
   /** As Gson's own exception around it says it. */
   get wrapped(): string {
-    const name = this.eof
-      ? 'java.io.EOFException'
-      : 'com.google.gson.stream.MalformedJsonException';
-    return `${name}: ${this.message}`;
+    return `${this.#exception}: ${this.message}`;
   }
 }
 
@@ -48,8 +50,11 @@ export class JsonReader {
   /** A whole document. Throws JsonFault; `eof` for nothing at all. */
   readDocument(): JsonValue {
     const value = this.readValue(0);
-    if (this.#skip() !== undefined)
-      throw new JsonFault('Did not consume the entire document.', false);
+    this.lenient = false;
+    if (this.#skip() !== undefined) {
+      this.#at++;
+      this.mustBeLenient();
+    }
     return value;
   }
 
@@ -98,7 +103,7 @@ export class JsonReader {
   }
 
   fault(message: string): JsonFault {
-    return new JsonFault(`${message}${this.#place()}`, false);
+    return new JsonFault(`${message}${this.#place()}`, MALFORMED);
   }
 
   #readObject(depth: number): JsonValue {
@@ -221,7 +226,9 @@ export class JsonReader {
       case 'u': {
         const hex = this.#text.slice(this.#at, this.#at + 4);
         if (hex.length < 4) throw this.fault('Unterminated escape sequence');
-        if (!/^[\da-fA-F]{4}$/.test(hex)) throw new JsonFault(`\\u${hex}`, false);
+        if (!/^[\da-fA-F]{4}$/.test(hex)) {
+          throw new JsonFault(`\\u${hex}`, 'java.lang.NumberFormatException');
+        }
         this.#at += 4;
         return String.fromCharCode(Number.parseInt(hex, 16));
       }
@@ -246,7 +253,7 @@ export class JsonReader {
   /** The next sign behind white space and comments. */
   #next(): string {
     const sign = this.#skip();
-    if (sign === undefined) throw new JsonFault(`End of input${this.#place()}`, true);
+    if (sign === undefined) throw new JsonFault(`End of input${this.#place()}`, EOF);
     return sign;
   }
 
@@ -291,7 +298,10 @@ export class JsonReader {
 
   #skipComment(): void {
     const end = this.#text.indexOf('*/', this.#at + 1);
-    if (end < 0) throw this.fault('Unterminated comment');
+    if (end < 0) {
+      this.#at = Math.max(this.#at, this.#text.length - 1);
+      throw this.fault('Unterminated comment');
+    }
     for (let at = this.#text.indexOf('\n', this.#at); at >= 0 && at < end; ) {
       this.#at = at + 1;
       this.#newLine();

@@ -51,6 +51,8 @@ export function readProperties<P extends Properties>(
   const given: Record<string, unknown> = {};
   for (const [key, value] of json) {
     if (key === 'name') continue;
+    // Every Java object has a class, and Gson will not read one.
+    if (key === 'class') throw new QueryFailed('Attempted to deserialize a java.lang.Class');
     const property = Object.hasOwn(properties, key) ? properties[key] : undefined;
     if (property === undefined) {
       throw new QueryRefused(

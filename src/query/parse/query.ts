@@ -61,7 +61,7 @@ export function parseQuery(text: string, nowMs: number): Query {
     throw violation('query', 'metric[]', 'must have a size of at least 1');
   }
   if (metrics === null || !isArray(metrics)) {
-    throw new QueryFailed('class com.google.gson.JsonElement cannot be cast to JsonArray');
+    throw new QueryFailed('metrics cannot be cast to class com.google.gson.JsonArray');
   }
   return {
     cacheSeconds: frame.cacheSeconds,
@@ -76,9 +76,7 @@ function readQueryJson(text: string): JsonValue {
     if (!(error instanceof JsonFault)) throw error;
     // Nothing but white space is null to Gson.
     if (error.eof && /^\s*$/.test(text)) return null;
-    throw new QueryRefused(
-      error.message.startsWith('Did not consume') ? error.message : error.wrapped,
-    );
+    throw new QueryRefused(error.wrapped);
   }
 }
 

@@ -19,7 +19,8 @@ import { instantOf, type Zone } from './zone.ts';
 export class Buckets {
   readonly #sampling: TimeSpan;
   readonly #zone: Zone;
-  readonly #baseMs: number;
+  /** Where bucket 0 begins. */
+  readonly baseMs: number;
   readonly #localBaseMs: number;
   /** Length of a bucket where all are equally long, else 0. */
   readonly #fixedMs: number;
@@ -34,8 +35,8 @@ export class Buckets {
     const { sampling, zone, startMs, align } = options;
     this.#sampling = sampling;
     this.#zone = zone;
-    this.#baseMs = align ? alignedStart(startMs, sampling.unit, zone) : startMs;
-    this.#localBaseMs = this.#baseMs + zone.offsetAt(this.#baseMs);
+    this.baseMs = align ? alignedStart(startMs, sampling.unit, zone) : startMs;
+    this.#localBaseMs = this.baseMs + zone.offsetAt(this.baseMs);
     const { unit, value } = sampling;
     const isExact = unit !== 'DAYS' && unit !== 'WEEKS' && unit !== 'MONTHS' && unit !== 'YEARS';
     this.#fixedMs = isExact ? value * unitMs[unit] : 0;
@@ -54,7 +55,7 @@ export class Buckets {
   /** Before the base, too, counted towards zero: the buckets on both sides of the base have index 0. */
   #indexOf(ms: number): number {
     if (this.#sampling.value === 0) throw new QueryFailed('/ by zero');
-    if (this.#fixedMs !== 0) return Math.trunc((ms - this.#baseMs) / this.#fixedMs);
+    if (this.#fixedMs !== 0) return Math.trunc((ms - this.baseMs) / this.#fixedMs);
     const local = ms + this.#zone.offsetAt(ms);
     return Math.trunc(this.#unitsBetween(local) / this.#sampling.value);
   }
@@ -72,11 +73,11 @@ export class Buckets {
   }
 
   #edge(index: number): number {
-    if (this.#fixedMs !== 0) return this.#baseMs + index * this.#fixedMs;
+    if (this.#fixedMs !== 0) return this.baseMs + index * this.#fixedMs;
     const { unit, value } = this.#sampling;
     const count = index * value;
-    if (count === 0) return this.#baseMs;
-    return instantOf(this.#zone, addUnits(this.#localBaseMs, count, unit), this.#baseMs);
+    if (count === 0) return this.baseMs;
+    return instantOf(this.#zone, addUnits(this.#localBaseMs, count, unit), this.baseMs);
   }
 }
 
