@@ -4,7 +4,8 @@ const node = { environment: 'node' as const, pool: 'forks' as const };
 
 /**
  * Four projects: `unit` (beside the code, seconds), `house` (rules of the tree, docs, packaging),
- * `integration` (across rooms; those that need real servers skip without them) and `crash` (kill -9).
+ * `integration` (across rooms; those that need real servers skip without them) and `crash` (kill -9). They run one
+ * after the other, so that none is slowed by another.
  */
 export default defineConfig({
   resolve: { conditions: ['tidemark-source'] },
@@ -23,6 +24,8 @@ export default defineConfig({
             'test/topologies/**/*.test.ts',
             'test/golden/**/*.test.ts',
           ],
+          testTimeout: 60_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -32,6 +35,7 @@ export default defineConfig({
           name: 'house',
           include: ['test/house/**/*.test.ts'],
           testTimeout: 120_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -40,6 +44,7 @@ export default defineConfig({
           ...node,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          sequence: { groupOrder: 2 },
           testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,
@@ -51,6 +56,7 @@ export default defineConfig({
           ...node,
           name: 'crash',
           include: ['test/crash/**/*.test.ts'],
+          sequence: { groupOrder: 3 },
           testTimeout: 600_000,
           hookTimeout: 180_000,
           fileParallelism: false,

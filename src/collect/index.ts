@@ -1,3 +1,4 @@
 /** Where events come from when no broker brings them: simulators and, on a host, its own readings. */
 export { recordedVotes } from './recorded-votes.ts';
+export { seededRandom } from './seeded-random.ts';
 export { type SimulatedVote, simulateVotes, type VoteSimulation } from './simulate-votes.ts';

@@ -51,7 +51,7 @@ export async function runReplay(options: ReplayRunOptions): Promise<void> {
       const batch = read === null ? undefined : upTo(read, end);
       const reached = batch === undefined ? range.end : Math.min(batch.nextOffset, range.end);
       if (batch !== undefined && batch.count > 0) {
-        run.process(batch);
+        await run.process(batch);
         const reachedTime = run.watermark(range.partition);
         if (first && reachedTime !== undefined) covered.sawFirst(reachedTime);
         await take(covered.whole(run.takeOutputs()));
@@ -63,7 +63,7 @@ export async function runReplay(options: ReplayRunOptions): Promise<void> {
   }
   // A partition that has nothing in the range must not hold the others back.
   const empty = ranges.filter((range) => range.start >= range.end).map((range) => range.partition);
-  run.idle(empty);
+  await run.idle(empty);
   await take(covered.whole(run.takeOutputs()));
 }
 
@@ -103,14 +103,14 @@ class IsolatedRun {
     return Number.isFinite(reached) ? reached : undefined;
   }
 
-  process(batch: RecordBatch): void {
+  async process(batch: RecordBatch): Promise<void> {
     this.#stages[0]?.[batch.partition]?.process(batch);
-    this.#collect();
+    await this.#collect();
   }
 
-  idle(partitions: readonly number[]): void {
+  async idle(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.#stages[0]?.[partition]?.setIdle(true);
-    this.#collect();
+    await this.#collect();
   }
 
   takeOutputs(): StageOutputs {
@@ -120,19 +120,21 @@ class IsolatedRun {
     return outputs;
   }
 
-  #collect(): void {
+  /** Stage by stage, so that what one gives an internal topic is processed by the next. */
+  async #collect(): Promise<void> {
     for (const instances of this.#stages) {
-      const outputs = instances.map((instance) => instance.takeOutputs());
-      // State is not kept: the run starts anew when it dies.
-      for (const instance of instances) instance.stores.drain(() => {});
-      for (const { records, points } of outputs) {
+      for (const instance of instances) {
+        await instance.drained();
+        const { records, points } = instance.takeOutputs();
+        // State is not kept: the run starts anew when it dies.
+        instance.stores.drain(() => {});
         this.#points.push(...points);
-        for (const record of records) this.#route(record);
+        for (const record of records) await this.#route(record);
       }
     }
   }
 
-  #route(record: OutputRecord): void {
+  async #route(record: OutputRecord): Promise<void> {
     const source = this.#topology.sources.find((s) => s.internal && s.topic === record.topic);
     if (source === undefined) {
       this.#records.push(record);
@@ -140,10 +142,10 @@ class IsolatedRun {
     }
     const offset = this.#nextOffset.get(record.topic) ?? 0;
     this.#nextOffset.set(record.topic, offset + 1);
-    const batch = recordBatchOf(record.topic, 0, [
-      { key: record.key, value: record.value, offset, timestamp: 0 },
-    ]);
-    this.#stages[source.stage]?.[0]?.process(batch);
+    const part = { key: record.key, value: record.value, offset, timestamp: 0 };
+    const next = this.#stages[source.stage]?.[0];
+    next?.process(recordBatchOf(record.topic, 0, [part]));
+    await next?.drained();
   }
 }
 

@@ -4,6 +4,7 @@ import { hours, minutes } from '../model/index.ts';
 import { silentLogger, systemClock } from '../runtime/index.ts';
 import {
   type Aggregate,
+  enrich,
   jsonCodec,
   map,
   type SinkPort,
@@ -178,6 +179,21 @@ describe('a replay', () => {
     const job = await ended(jobs(counting(60_000)), { name: 'counts-feed', from: { offset: 0 } });
     expect(job.state).toBe('done');
     expect(shelf.length).toBe(job.progress.total);
+  });
+
+  it('waits for what an enriching step asks', async () => {
+    await runLive();
+    const enriched = topology('enriched', ({ source }) => {
+      source('ticks', jsonCodec<Tick>({ timestamp: 't' }))
+        .pipe(
+          'ask',
+          enrich({ concurrency: 4, load: async (row) => ({ text: `${row.k}${row.t}` }) }),
+        )
+        .into('shelf', (row) => [row.text]);
+    });
+    const job = await ended(jobs(enriched), { name: 'enriched', from: { offset: 0 } });
+    expect(job).toMatchObject({ state: 'done', error: null });
+    expect(shelf).toHaveLength(720);
   });
 
   it('waits while live is behind, and can be cancelled then', async () => {

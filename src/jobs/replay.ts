@@ -238,6 +238,7 @@ class FeedRun {
         timestamp: r.timestamp ?? 0,
       }));
       this.#instance.process(recordBatchOf(topic, 0, loose));
+      await this.#instance.drained();
     }
     await this.#write(this.#instance.takeOutputs());
   }

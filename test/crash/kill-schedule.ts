@@ -1,5 +1,5 @@
 /** When each life of a program ends: seeded, so that a run that failed can be run again; CRASH_SEED gives others. */
-import { seededRandom } from '../../src/collect/seeded-random.ts';
+import { seededRandom } from '../../src/collect/index.ts';
 
 export interface Kill {
   /** Most kills fall while it works; some while it starts. */

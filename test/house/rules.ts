@@ -39,12 +39,10 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   '@influxdata/influxdb-client': ['src/databases/influx'],
   'cassandra-driver': ['src/databases/kairos'],
   'cli-progress': ['src/cli'],
-  cockatiel: ['src/delivery'],
   commander: ['src/cli'],
   fastify: ['src/api'],
   kafkajs: ['src/broker/kafka'],
   lmdb: ['src/broker/embedded', 'src/databases/embedded'],
-  long: ['src/databases/kairos'],
   'lz4-napi': ['src/broker/kafka'],
   // Not imported: bin/launch.js runs it.
   node: [],
