@@ -162,10 +162,10 @@ test('seasonal keeps the time of day over gaps of hours and days', () => {
 
 describe('records', () => {
   test.each([1, 2, 3, 4, 5])(
-    'alarms in at most 1 of 600 rows of noise and of days, and never loudly (seed %d)',
+    'alarms in at most 1 of 1,000 rows of noise and of days, and never loudly (seed %d)',
     (seed) => {
       for (const values of [noise(28 * DAY_ROWS, seed), daily(28, seed)]) {
-        expect(alarms('records', values).length).toBeLessThan(values.length / 600);
+        expect(alarms('records', values).length).toBeLessThan(values.length / 1_000);
         expect(alarms('records', values, 0.55)).toEqual([]);
       }
     },

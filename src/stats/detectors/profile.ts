@@ -3,6 +3,7 @@
  * visits of an hour count equally, later ones count `rate` each; an hour visited too rarely has no opinion.
  */
 import type { BytesReader, BytesWriter } from '../bytes.ts';
+import type { Baseline } from './baseline.ts';
 
 const HOUR_MS = 3_600_000;
 /** A share of the value below which a difference is the arithmetic's own. */
@@ -17,7 +18,7 @@ export interface ProfileShape {
   readonly visitsMin: number;
 }
 
-export class Profile {
+export class Profile implements Baseline {
   readonly #shape: ProfileShape;
   readonly #means: Float64Array;
   readonly #visits: Float64Array;
@@ -32,7 +33,6 @@ export class Profile {
     this.#visits = new Float64Array(shape.hours);
   }
 
-  /** How far `value` is from the usual of its hour; undefined while that is not known. Takes it in. */
   push(timestampMs: number, value: number): number | undefined {
     const { hours, visitsMin } = this.#shape;
     const hour = (((Math.floor(timestampMs / HOUR_MS) % hours) + hours) % hours) as number;
@@ -58,8 +58,9 @@ export class Profile {
     this.#count = 0;
   }
 
-  /** At most. */
-  static bytesMax = ({ hours }: ProfileShape): number => 32 + 16 * hours;
+  get bytesMax(): number {
+    return 32 + 16 * this.#shape.hours;
+  }
 
   /** Hour + 1 varint · sum f64 · count varint · of each hour: visits varint, mean f64. */
   write(writer: BytesWriter): void {

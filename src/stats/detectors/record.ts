@@ -5,8 +5,9 @@
  */
 import type { BytesReader, BytesWriter } from '../bytes.ts';
 
-/** Earlier, everything is a record. */
-const ROWS_MIN = 200;
+/** Earlier, everything is a record: by count, and because most things have a day. */
+const ROWS_MIN = 100;
+const LEARNING_MS = 86_400_000;
 /** More rows are no more evidence: neighbours are alike, and a record by nothing must never alarm. */
 const EVIDENCE_ROWS_MAX = 20_000;
 /** The margin, in parts of the range so far, at which a record is four times as rare as without it. */
@@ -36,6 +37,8 @@ export class RecordLevel {
   #before = nothing();
   #now = nothing();
   #epoch = 0;
+  /** When learning began; NaN before. */
+  #start = Number.NaN;
 
   /** `rows`: over how many the values were averaged; neighbours share them, so √rows of them count as one. */
   constructor(rows: number) {
@@ -44,6 +47,7 @@ export class RecordLevel {
 
   /** The level of `x`, 0 when it is no record; takes it in. */
   push(timestampMs: number, x: number): number {
+    if (Number.isNaN(this.#start)) this.#start = timestampMs;
     this.#turn(Math.floor(timestampMs / EPOCH_MS));
     const rows = this.#before.rows + this.#now.rows;
     const low = Math.min(this.#before.low, this.#now.low);
@@ -54,7 +58,8 @@ export class RecordLevel {
 
     const outside = Math.max(x - high, low - x);
     const isRounding = !(outside > ROUNDING * Math.max(Math.abs(low), Math.abs(high)));
-    if (rows < ROWS_MIN || isRounding) return 0;
+    const isLearning = rows < ROWS_MIN || timestampMs < this.#start + LEARNING_MS;
+    if (isLearning || isRounding) return 0;
     // The first change of what was constant has no range to compare with: it counts as its double.
     const margin = high > low ? outside / (high - low) : 1;
     const evidence = Math.log10(Math.min(rows, EVIDENCE_ROWS_MAX)) - this.#overlap;
@@ -68,11 +73,12 @@ export class RecordLevel {
     this.#epoch = epoch;
   }
 
-  static readonly bytesMax = 56;
+  static readonly bytesMax = 64;
 
-  /** Epoch f64 · of the epoch before and of this one: low f64, high f64, rows varint. */
+  /** Epoch, start f64 · of the epoch before and of this one: low f64, high f64, rows varint. */
   write(writer: BytesWriter): void {
     writer.f64(this.#epoch);
+    writer.f64(this.#start);
     for (const { low, high, rows } of [this.#before, this.#now]) {
       writer.f64(low);
       writer.f64(high);
@@ -83,6 +89,7 @@ export class RecordLevel {
   static read(reader: BytesReader, rows: number): RecordLevel {
     const record = new RecordLevel(rows);
     record.#epoch = reader.f64();
+    record.#start = reader.f64();
     for (const extremes of [record.#before, record.#now]) {
       extremes.low = reader.f64();
       extremes.high = reader.f64();
