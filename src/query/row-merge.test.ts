@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { mergeRows } from './row-merge.ts';
+import type { SeriesStore, StoredPoint, StoredRow } from './store.ts';
+
+const SPAN_MS = 100;
+
+interface TestRow extends StoredRow {
+  readonly points: readonly StoredPoint[];
+}
+
+const rowOf = (rowTimeMs: number, times: readonly [number, number][], pad = 0): TestRow => ({
+  row: { metric: 'm', rowTimeMs, type: 'kairos_double', tags: [['pad', String(pad)]] },
+  points: times
+    .map(([offset, value]) => ({ timestampMs: rowTimeMs + offset, value }))
+    .sort((a, b) => a.timestampMs - b.timestampMs),
+});
+
+/** Counts the rows that are open at once. */
+function storeOf(pagePoints: number) {
+  const open = { now: 0, most: 0 };
+  const store: SeriesStore = {
+    spec: { rowSpanMs: SPAN_MS },
+    async *findRows() {},
+    async *readRow(row, { order, limit }) {
+      open.most = Math.max(open.most, ++open.now);
+      try {
+        const all = (row as TestRow).points;
+        const ordered = (order === 'descending' ? all.toReversed() : all).slice(0, limit);
+        for (let i = 0; i < ordered.length; i += pagePoints) yield ordered.slice(i, i + pagePoints);
+      } finally {
+        open.now--;
+      }
+    },
+  };
+  return { store, open };
+}
+
+const rows = fc.array(
+  fc
+    .tuple(
+      fc.integer({ min: -3, max: 5 }),
+      fc.uniqueArray(
+        fc.tuple(fc.integer({ min: 0, max: SPAN_MS - 1 }), fc.integer({ min: 0, max: 3 })),
+        {
+          maxLength: 12,
+          selector: ([offset]) => offset,
+        },
+      ),
+    )
+    .map(([row, times]) => rowOf(row * SPAN_MS, times)),
+  { maxLength: 8 },
+);
+
+test('rows in any pages come out as one sorted stream, in either order', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      rows,
+      fc.constantFrom('ascending' as const, 'descending' as const),
+      fc.integer({ min: 1, max: 4 }),
+      async (given, order, pagePoints) => {
+        const { store, open } = storeOf(pagePoints);
+        const seen: StoredPoint[] = [];
+        const announced = new Set<StoredRow>();
+        const options = { fromMs: 0, toMs: 1, order, limit: undefined };
+        await mergeRows(store, given, options, {
+          row: (row) => announced.add(row),
+          point: (point) => seen.push(point),
+        });
+        const all = given.flatMap(({ points }) => points);
+        const sign = order === 'ascending' ? 1 : -1;
+        const byTimeAndValue = (a: StoredPoint, b: StoredPoint) =>
+          sign * (a.timestampMs - b.timestampMs || Number(a.value) - Number(b.value));
+        expect(seen).toEqual(all.toSorted(byTimeAndValue));
+        expect(announced).toEqual(new Set(given.filter(({ points }) => points.length > 0)));
+        expect(open.now).toBe(0);
+      },
+    ),
+  );
+});
+
+test('a long range holds the rows of one time open, not all', async () => {
+  const { store, open } = storeOf(1);
+  const long = Array.from({ length: 500 }, (_, i) =>
+    rowOf(i * SPAN_MS, [
+      [1, 1],
+      [99, 2],
+    ]),
+  );
+  let count = 0;
+  await mergeRows(
+    store,
+    long,
+    { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined },
+    {
+      row: () => {},
+      point: () => count++,
+    },
+  );
+  expect(count).toBe(1_000);
+  expect(open.most).toBeLessThanOrEqual(2);
+});
+
+test('a row that can not be read fails the merge and lets go of the others', async () => {
+  const { store, open } = storeOf(1);
+  const broken: SeriesStore = {
+    ...store,
+    readRow(row, options) {
+      if (row.row.tags[0]?.[1] !== '1') return store.readRow(row, options);
+      return (async function* (): AsyncGenerator<readonly StoredPoint[]> {
+        yield [{ timestampMs: 5, value: 1 }];
+        throw new Error('gone');
+      })();
+    },
+  };
+  const three = [0, 1, 2].map((pad) =>
+    rowOf(
+      0,
+      [
+        [1, 1],
+        [50, 2],
+        [60, 3],
+      ],
+      pad,
+    ),
+  );
+  const options = { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined } as const;
+  const taker = { row: () => {}, point: () => {} };
+  await expect(mergeRows(broken, three, options, taker)).rejects.toThrow('gone');
+  expect(open.now).toBe(0);
+});
