@@ -40,15 +40,21 @@ const engine = spawn(
   // No server of the surroundings: the embedded log and stores only.
   { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, LOG_LEVEL: 'warn' } },
 );
+const idle = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('./support/idle-server.ts', import.meta.url))],
+  { stdio: ['ignore', 'pipe', 'inherit'] },
+);
 try {
-  await measure(await listening(engine));
+  await measure(await listening(engine), await listening(idle));
 } finally {
+  idle.kill();
   engine.kill('SIGTERM');
   await once(engine, 'close');
   await rm(data, { recursive: true });
 }
 
-async function measure(url: string): Promise<void> {
+async function measure(url: string, idleUrl: string): Promise<void> {
   const startMs = Math.floor(Date.now() / FIVE_MINUTES_MS - 1) * FIVE_MINUTES_MS - 10_000;
   const votes = simulateVotes({ seed: 1, startMs, ratePerSecond: rate });
   const take = (count: number): SimulatedVote[] =>
@@ -68,6 +74,7 @@ async function measure(url: string): Promise<void> {
     `/v1/live/validators/${validator}`,
     '/v1/live/networks/testnet',
     '/health',
+    `${idleUrl}/`,
   ];
   const rounds: Record<string, number[]>[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -152,7 +159,7 @@ function report(
     `${number(votesPerSecond)} votes/s flowed in; ${number(lagAtEnd)} waited at the end. ms, min / median / max of ${ROUNDS} rounds:\n`,
   );
   const results: Record<string, Record<string, Spread>> = {};
-  const live = routes.filter((route) => route !== '/health');
+  const live = routes.filter((route) => route.startsWith('/v1/live/'));
   const line = (name: string, of: readonly string[]) => {
     const sorted = rounds.map((times) =>
       of.flatMap((route) => times[route] ?? []).sort((a, b) => a - b),
@@ -165,7 +172,10 @@ function report(
       Object.entries(figures).map(([q, values]) => [q, roundedSpread(values)]),
     );
   };
-  for (const route of routes) line(route.replace(/validators\/\w+$/, 'validators/:id'), [route]);
+  for (const route of routes) {
+    const name = route.replace(/validators\/\w+$/, 'validators/:id');
+    line(name.startsWith('http:') ? 'an idle server beside it' : name, [route]);
+  }
   line('all live endpoints', live);
   warnOfNoise(noise);
   writeResults('live', noise, {

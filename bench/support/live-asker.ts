@@ -14,7 +14,7 @@ const everyMs = 1_000 / Number(perSecond);
 
 const ask = (route: string, dueMs: number): Promise<void> =>
   new Promise((resolve, reject) => {
-    get(`${url}${route}`, { agent }, (response) => {
+    get(new URL(route, url), { agent }, (response) => {
       response.resume();
       response.on('end', () => {
         if (response.statusCode !== 200) {
