@@ -151,6 +151,7 @@ test.each([
   [[1, 2, Number.NaN, 4], { period: 2 }, 'value 3 is NaN'],
   [[1, 0, 3, 4], { period: 2, seasonal: 'multiplicative' as const }, 'value 2 is 0'],
   [[1, 2, 3, 4], { period: 2, alpha: 1.5 }, 'alpha is 1.5'],
+  [[1e200, 2e200, 5e200, 4], { period: 2 }, 'beyond what numbers hold'],
 ])('%j with %j is refused', (values, options, message) => {
   expect(() => fitHoltWinters(values, options)).toThrow(message);
 });

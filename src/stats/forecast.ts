@@ -49,8 +49,8 @@ export interface Forecast {
 }
 
 /**
- * Throws HOLT_WINTERS_INVALID when there are fewer than two periods, a value is not finite, or a multiplicative
- * history holds one that is not above 0.
+ * Throws HOLT_WINTERS_INVALID when there are fewer than two periods, a value is not finite, a multiplicative
+ * history holds one that is not above 0, or residuals overflow.
  */
 export function fitHoltWinters(values: ArrayLike<number>, options: FitOptions): Fit {
   const { period, seasonal = 'additive' } = options;
@@ -73,6 +73,9 @@ export function fitHoltWinters(values: ArrayLike<number>, options: FitOptions): 
     const residual = model.push(values[period + i] as number);
     sum += residual;
     sse += residual * residual;
+  }
+  if (!Number.isFinite(sse)) {
+    throw invalid('the residuals are beyond what numbers hold; scale the values, or use additive');
   }
   const variance = Math.max(0, (sse - (sum * sum) / count) / (count - 1));
   return { ...smoothing, model, start, fitted, sse, variance };
