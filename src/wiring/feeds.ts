@@ -56,10 +56,7 @@ export async function openDatabases(
   const bound: BoundFeed[] = [
     { feed: feeds.history, sink: 'history', port: storePort(rollups), delivery: undefined },
   ];
-  const bind = <P>(feed: Topology, sink: Sink<P>) => {
-    // A rollup's revisions must not overtake each other; raw votes have no order to keep.
-    const raw = feed.sources.every(({ codec }) => codec.name === voteCodec.name);
-    const writersMax = raw ? settings.influx.workers : 1;
+  const bind = <P>(feed: Topology, sink: Sink<P>, writersMax: number) => {
     const delivery = deliver(sink, { ...deliveryPolicyOf(settings), writersMax }, parts);
     const [name] = feed.sinks;
     bound.push({
@@ -72,11 +69,15 @@ export async function openDatabases(
   if (influx !== undefined) {
     for (const feed of feeds.influx) {
       const bucket = feed.sinks[0]?.replace(/^influx:/, '') as string;
-      bind<Point>(feed, new InfluxSink({ config: influx, bucket, clock }));
+      // Raw votes are points of their own there; a rollup's revisions must not overtake each other.
+      const raw = feed.sources.every(({ codec }) => codec.name === voteCodec.name);
+      const writersMax = raw ? settings.influx.workers : 1;
+      bind<Point>(feed, new InfluxSink({ config: influx, bucket, clock }), writersMax);
     }
   }
   for (const feed of feeds.kairos) {
-    bind<DataPoint>(feed, kairosSink(store, { name: feed.name }));
+    // In order: of two votes that share a point the later one in the log must stay.
+    bind<DataPoint>(feed, kairosSink(store, { name: feed.name }), 1);
   }
   return {
     feeds: bound,
