@@ -92,6 +92,13 @@ export class EngineProcess {
     await this.#exited;
   }
 
+  /** Stands still for so long, as a process on a machine that was suspended does; then goes on. */
+  async sleep(ms: number): Promise<void> {
+    this.#child.kill('SIGSTOP');
+    await systemClock.sleep(ms);
+    this.#child.kill('SIGCONT');
+  }
+
   /** SIGTERM; resolves with the exit code. */
   async stop(): Promise<number | null> {
     this.#child.kill('SIGTERM');
