@@ -17,8 +17,12 @@ const { positionals, values: flags } = parseArgs({
   options: { detector: { type: 'string' }, files: { type: 'boolean', default: false } },
 });
 const [folder] = positionals;
-if (folder === undefined)
-  throw new Error('usage: node bench/nab.ts FOLDER [--detector NAME] [--files]');
+const isKnown =
+  flags.detector === undefined || detectorNames.some((name) => name === flags.detector);
+if (folder === undefined || !isKnown)
+  throw new Error(
+    `usage: node bench/nab.ts FOLDER [--detector ${detectorNames.join('|')}] [--files]`,
+  );
 
 const corpus = readCorpus(folder);
 const windows = corpus.reduce((sum, series) => sum + series.windows.length, 0);
