@@ -75,7 +75,8 @@ export class PointWriter {
       signal?.throwIfAborted();
       this.#prepare(points, from, spec, seriesOf, prepared);
     }
-    const { groups, cells, rejections } = prepared;
+    const { groups, rejections } = prepared;
+    const cells = lastOfEach(prepared.cells);
     const needs = [...groups.values()].map(({ need }) => need);
     const refused = await this.#index.ensure(needs, spec, signal);
     let stored = cells;
@@ -142,6 +143,13 @@ export class PointWriter {
       });
     }
   }
+}
+
+/** Of several points in one cell the last: a batch has one write time, so Cassandra could not tell them apart. */
+function lastOfEach(cells: readonly PointCell[]): readonly PointCell[] {
+  const last = new Map<string, PointCell>();
+  for (const cell of cells) last.set(`${cell.column.toString('latin1')}${cell.identity}`, cell);
+  return last.size === cells.length ? cells : [...last.values()];
 }
 
 /** Points of one series often share one tags object; then sorting and escaping is done once. */
