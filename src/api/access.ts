@@ -4,7 +4,12 @@ import type { Secret } from '../runtime/index.ts';
 import { Refusal } from './errors.ts';
 
 /** Probes must work without a secret. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/health', '/ready']);
+const OPEN_PATHS: ReadonlySet<string> = new Set([
+  '/health',
+  '/ready',
+  '/api/v1/health/check',
+  '/api/v1/health/status',
+]);
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function guardAccess(
