@@ -49,7 +49,12 @@ export class StoreSet {
 
   drain(put: PutState): void {
     for (const { prefix, store } of this.#stores.values()) {
-      store.drain((key, value) => put(Buffer.concat([prefix, key]), value));
+      store.drain((key, value) => {
+        const named = Buffer.allocUnsafe(prefix.length + key.length);
+        named.set(prefix);
+        named.set(key, prefix.length);
+        put(named, value);
+      });
     }
   }
 }

@@ -27,6 +27,9 @@ export class WindowEntry<S> {
   /** Whether the last epoch holds this entry, so that closing must remove it there. */
   stored = false;
   parts: readonly OffsetRange[] | undefined;
+  /** As written to the last epoch; neither changes while the window is open, but for `carry`. */
+  keyBytes: Buffer | undefined;
+  carriedBytes: Buffer | undefined;
 
   constructor(
     key: readonly string[],
@@ -40,6 +43,11 @@ export class WindowEntry<S> {
     this.seq = seq;
     this.state = state;
     this.carried = NONE;
+  }
+
+  carry(values: Readonly<Record<string, string>>): void {
+    this.carried = values;
+    this.carriedBytes = undefined;
   }
 }
 
@@ -157,23 +165,30 @@ export class WindowTable<S> implements StateStore {
   }
 
   #keyOf(entry: WindowEntry<S>): Buffer {
-    const text = Buffer.from(joinKey(entry.key));
-    const bytes = Buffer.allocUnsafe(16 + text.length);
-    bytes.writeDoubleBE(entry.start, 0);
-    bytes.writeDoubleBE(entry.end, 8);
-    text.copy(bytes, 16);
-    return bytes;
+    if (entry.keyBytes === undefined) {
+      const text = Buffer.from(joinKey(entry.key));
+      const bytes = Buffer.allocUnsafe(16 + text.length);
+      bytes.writeDoubleBE(entry.start, 0);
+      bytes.writeDoubleBE(entry.end, 8);
+      bytes.set(text, 16);
+      entry.keyBytes = bytes;
+    }
+    return entry.keyBytes;
   }
 
   #valueOf(entry: WindowEntry<S>): Buffer {
-    const carried = entry.carried === NONE ? '' : JSON.stringify(entry.carried);
-    const head = Buffer.allocUnsafe(HEADER);
-    head.writeUInt32BE(entry.seq, 0);
-    head.writeDoubleBE(entry.firstOffset, 4);
-    head.writeDoubleBE(entry.lastOffset, 12);
-    head.writeUInt32BE(entry.late, 20);
-    head.writeUInt32BE(entry.duplicates, 24);
-    head.writeUInt16BE(Buffer.byteLength(carried), 28);
-    return Buffer.concat([head, Buffer.from(carried), this.#aggregate.encode(entry.state)]);
+    entry.carriedBytes ??= Buffer.from(entry.carried === NONE ? '' : JSON.stringify(entry.carried));
+    const carried = entry.carriedBytes;
+    const state = this.#aggregate.encode(entry.state);
+    const bytes = Buffer.allocUnsafe(HEADER + carried.length + state.length);
+    bytes.writeUInt32BE(entry.seq, 0);
+    bytes.writeDoubleBE(entry.firstOffset, 4);
+    bytes.writeDoubleBE(entry.lastOffset, 12);
+    bytes.writeUInt32BE(entry.late, 20);
+    bytes.writeUInt32BE(entry.duplicates, 24);
+    bytes.writeUInt16BE(carried.length, 28);
+    bytes.set(carried, HEADER);
+    bytes.set(state, HEADER + carried.length);
+    return bytes;
   }
 }

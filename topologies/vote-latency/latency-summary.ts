@@ -30,9 +30,11 @@ export const latencySummary: Aggregate<LatencySummary> = {
     if (from.lastSlot > into.lastSlot) into.lastSlot = from.lastSlot;
   },
   encode: (state) => {
-    const head = Buffer.allocUnsafe(8);
-    head.writeDoubleBE(state.lastSlot, 0);
-    return Buffer.concat([head, state.latency.toBytes()]);
+    const latency = state.latency.toBytes();
+    const bytes = Buffer.allocUnsafe(8 + latency.length);
+    bytes.writeDoubleBE(state.lastSlot, 0);
+    bytes.set(latency, 8);
+    return bytes;
   },
   decode: (bytes) =>
     new LatencySummary(Summary.fromBytes(bytes.subarray(8)), bytes.readDoubleBE(0)),

@@ -12,6 +12,7 @@ export function rollupOf(
   row: WithMovingAverage<LatencySummary>,
 ): Rollup {
   const { latency } = row.state as LatencySummary;
+  const [p50, p95, p99] = latency.quantiles([0.5, 0.95, 0.99]) as [number, number, number];
   const { voteAccount } = row.carried;
   const { parts } = row;
   return {
@@ -26,9 +27,9 @@ export function rollupOf(
     max: latency.max,
     mean: latency.mean,
     stddev: latency.stddev,
-    p50: latency.quantile(0.5),
-    p95: latency.quantile(0.95),
-    p99: latency.quantile(0.99),
+    p50,
+    p95,
+    p99,
     movingAverage: row.movingAverage,
     digest: latency.digest.toBytes().toString('base64'),
     revision: row.revision,

@@ -92,7 +92,7 @@ class RollupStep<S> implements WindowView<S> {
     const window = this.#table.windowAt(start, end);
     const entry = window.byKey[key] ?? this.#table.create(window, key, values);
     if (row.state !== undefined) {
-      if (!hasRecords(entry) && by === undefined) entry.carried = row.carried;
+      if (!hasRecords(entry) && by === undefined) entry.carry(row.carried);
       this.#aggregate.merge(entry.state, row.state);
       if (row.firstOffset < entry.firstOffset) entry.firstOffset = row.firstOffset;
       if (row.lastOffset > entry.lastOffset) entry.lastOffset = row.lastOffset;

@@ -152,7 +152,7 @@ class WindowStep<S> implements WindowView<S> {
         let entry = current.byKey[key];
         if (entry === undefined) {
           entry = table.create(current, key, this.#keys.values[key] as readonly string[]);
-          if (carried !== undefined) entry.carried = carried(i);
+          if (carried !== undefined) entry.carry(carried(i));
         }
         add(entry.state, i);
         const offset = offsets[i] as number;
