@@ -1,6 +1,7 @@
 /**
- * Compares what a replay derives with what the derived topics hold: record by record, by topic, key and window.
- * Only the revision may differ: it tells how often a window was given, not what is in it.
+ * Compares what a replay derives with what the derived topics hold. Records about a window are compared by topic,
+ * key and window, all but their revision, which tells how often a window was given and not what is in it. Other
+ * records have no identity but their bytes: each must stand in its topic, as often as it is derived.
  */
 import { createHash } from 'node:crypto';
 import type { Broker } from '../broker/index.ts';
@@ -18,17 +19,23 @@ const EXAMPLES_MAX = 20;
 
 /** What is stored, as a digest of 16 characters per record. */
 export class StoredRecords {
+  readonly #topics: ReadonlySet<string>;
   readonly #digests = new Map<string, string>();
+  readonly #others = new Map<string, number>();
   #compared = 0;
   #different = 0;
   readonly #examples: string[] = [];
+
+  private constructor(topics: readonly string[]) {
+    this.#topics = new Set(topics);
+  }
 
   static async read(
     broker: Broker,
     topics: readonly string[],
     signal: AbortSignal,
   ): Promise<StoredRecords> {
-    const stored = new StoredRecords();
+    const stored = new StoredRecords(topics);
     for (const { name: topic, partitions } of await broker.describeTopics(topics)) {
       for (const { partition, firstOffset, nextOffset } of partitions) {
         for (let from = firstOffset; from < nextOffset; ) {
@@ -54,17 +61,14 @@ export class StoredRecords {
 
   compare(records: readonly OutputRecord[]): void {
     for (const record of records) {
-      // Late and dead-letter records repeat in order but have no identity of their own.
-      if (windowStartOf(record) === undefined) continue;
+      // Late records and dead letters go beside the derived topics.
+      if (!this.#topics.has(record.topic)) continue;
       this.#compared++;
-      const known = this.#digests.get(identity(record));
-      if (known === digest(record)) continue;
+      const difference = this.#differenceOf(record);
+      if (difference === undefined) continue;
       this.#different++;
       if (this.#examples.length < EXAMPLES_MAX) {
-        const start = new Date(windowStartOf(record) as number).toISOString();
-        this.#examples.push(
-          `${record.topic} ${record.key} ${start}: ${known === undefined ? 'only in the replay' : 'changed'}`,
-        );
+        this.#examples.push(`${record.topic} ${record.key}${difference}`);
       }
     }
   }
@@ -74,18 +78,45 @@ export class StoredRecords {
   }
 
   #keep(record: OutputRecord): void {
-    if (windowStartOf(record) !== undefined) this.#digests.set(identity(record), digest(record));
+    const windowed = windowedOf(record);
+    if (windowed !== undefined) this.#digests.set(windowed.identity, windowed.digest);
+    else {
+      const identity = bytesOf(record);
+      this.#others.set(identity, (this.#others.get(identity) ?? 0) + 1);
+    }
+  }
+
+  #differenceOf(record: OutputRecord): string | undefined {
+    const windowed = windowedOf(record);
+    if (windowed === undefined) {
+      const identity = bytesOf(record);
+      const left = this.#others.get(identity) ?? 0;
+      this.#others.set(identity, left - 1);
+      return left > 0 ? undefined : ': only in the replay';
+    }
+    const known = this.#digests.get(windowed.identity);
+    if (known === windowed.digest) return undefined;
+    const start = new Date(windowed.start).toISOString();
+    return ` ${start}: ${known === undefined ? 'only in the replay' : 'changed'}`;
   }
 }
 
-const identity = (record: OutputRecord): string =>
-  `${record.topic}\u001f${record.key}\u001f${networkOf(record)}\u001f${windowStartOf(record)}`;
-
-function networkOf(record: OutputRecord): string {
-  return String((JSON.parse(String(record.value)) as { network?: unknown }).network ?? '');
+interface WindowedRecord {
+  readonly identity: string;
+  readonly digest: string;
+  readonly start: number;
 }
 
-function digest(record: OutputRecord): string {
+function windowedOf(record: OutputRecord): WindowedRecord | undefined {
+  const start = windowStartOf(record);
+  if (start === undefined) return undefined;
   const { revision: _, ...rest } = JSON.parse(String(record.value)) as Record<string, unknown>;
-  return createHash('sha256').update(JSON.stringify(rest)).digest('base64url').slice(0, 16);
+  const identity = [record.topic, record.key, rest.network ?? '', start].join('\u001f');
+  return { identity, digest: hash(JSON.stringify(rest)), start };
 }
+
+const bytesOf = (record: OutputRecord): string =>
+  [record.topic, record.key, record.value === null ? '' : hash(record.value)].join('\u001f');
+
+const hash = (content: Buffer | string): string =>
+  createHash('sha256').update(content).digest('base64url').slice(0, 16);

@@ -151,6 +151,43 @@ describe('a replay', () => {
     expect(job.diff?.examples[0]).toMatch(/^counts a 1970-.*: changed$/);
   });
 
+  it('compares records that are about no window byte by byte', async () => {
+    const shout = (mark: string) =>
+      topology('shouting', ({ source }) => {
+        source('ticks', jsonCodec<Tick>({ timestamp: 't' })).to('shouts', {
+          key: (row) => row.k,
+          value: (row) => (row.t % 60_000 === 0 ? mark : `${row.t}`),
+        });
+      });
+    const { broker } = open;
+    const live = shout('!');
+    const runner = new TopologyRunner({
+      topology: live,
+      broker,
+      clock: systemClock,
+      logger: silentLogger,
+      policy: { intervalMs: 20 },
+    });
+    await runner.start();
+    await broker.append(
+      'ticks',
+      Array.from({ length: 9 }, (_, i) => ({
+        key: 'a',
+        value: JSON.stringify({ k: 'a', t: i * 20_000 }),
+      })),
+    );
+    await runner.settled();
+    await runner.stop();
+    const diff = async (topology: Topology) =>
+      (await ended(jobs(topology), { name: 'shouting', from: { offset: 0 }, diff: true })).diff;
+    expect(await diff(live)).toEqual({ compared: 9, different: 0, examples: [] });
+    expect(await diff(shout('?'))).toMatchObject({
+      compared: 9,
+      different: 3,
+      examples: Array(3).fill('shouts a: only in the replay'),
+    });
+  });
+
   it('that begins in the middle gives only windows that it saw whole', async () => {
     await runLive();
     const job = await ended(jobs(counting(60_000)), {

@@ -81,7 +81,8 @@ export class TopologyRunner {
   async #settled(stage: StageRunner): Promise<void> {
     const { clock } = this.#options;
     for (;;) {
-      const lag = await stage.lag();
+      // Before partitions came there is nothing to be behind with, and nothing done either.
+      const lag = stage.assigned ? await stage.lag() : 1;
       if (lag === 0 && [...stage.tasks.values()].every((task) => task.settled)) return;
       await clock.sleep(20);
     }
@@ -121,6 +122,8 @@ function lateTopics(topology: Topology): readonly string[] {
 
 class StageRunner {
   readonly tasks = new Map<number, Task>();
+  /** Whether partitions have come since the start. */
+  assigned = false;
   failure: Error | undefined;
   readonly #options: RunnerOptions;
   readonly #policy: EpochPolicy;
@@ -217,6 +220,7 @@ class StageRunner {
         return task.start();
       }),
     );
+    this.assigned = true;
     return starts.flat();
   }
 

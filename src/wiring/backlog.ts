@@ -19,7 +19,7 @@ export async function backlogOf(
 ): Promise<BacklogView> {
   const { feed, delivery } = bound;
   const topics = feed.sources.map((source) => source.topic);
-  const committed = await broker.committedOffsets(feed.group(0));
+  const committed = await broker.committedOffsets(bound.group);
   const waiting: Waiting[] = [];
   for (const { name: topic, partitions } of await broker.describeTopics(topics)) {
     for (const { partition, firstOffset, nextOffset } of partitions) {

@@ -2,7 +2,9 @@
  * Feeds and the databases they end in. Each feed is bound to a delivery of its own, so that one that waits
  * out an outage holds up no other.
  */
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
 import { type VoteFeeds, voteCodec, voteFeeds } from '../../topologies/index.ts';
 import { embeddedWideRows, RollupStore } from '../databases/embedded/index.ts';
 import { InfluxSink, influxConfig } from '../databases/influx/index.ts';
@@ -25,6 +27,8 @@ export interface BoundFeed {
   readonly sink: string;
   readonly port: SinkPort;
   readonly delivery: Delivery<never> | undefined;
+  /** Consumer group: the feed's own, but for a store that each process has to itself. */
+  readonly group: string;
 }
 
 export interface Databases {
@@ -54,7 +58,13 @@ export async function openDatabases(
   });
   const influx = influxOf(settings);
   const bound: BoundFeed[] = [
-    { feed: feeds.history, sink: 'history', port: storePort(rollups), delivery: undefined },
+    {
+      feed: feeds.history,
+      sink: 'history',
+      port: storePort(rollups),
+      delivery: undefined,
+      group: historyGroup(feeds.history, settings),
+    },
   ];
   const bind = <P>(feed: Topology, sink: Sink<P>, writersMax: number) => {
     const delivery = deliver(sink, { ...deliveryPolicyOf(settings), writersMax }, parts);
@@ -64,6 +74,7 @@ export async function openDatabases(
       sink: name as string,
       port: deliveryPort(delivery),
       delivery: delivery as unknown as Delivery<never>,
+      group: feed.group(0),
     });
   };
   if (influx !== undefined) {
@@ -89,6 +100,16 @@ export async function openDatabases(
       await rollups.close();
     },
   };
+}
+
+/**
+ * On Kafka each data directory has a store of all rollups of its own, so it must read all partitions: a group of
+ * its own. Processes that share a directory share both.
+ */
+function historyGroup(feed: Topology, settings: Settings): string {
+  if (settings.kafka.brokers.length === 0) return feed.group(0);
+  const place = createHash('sha256').update(`${hostname()}\0${resolve(settings.data)}`);
+  return `${feed.group(0)}.${place.digest('hex').slice(0, 12)}`;
 }
 
 /** InfluxDB's settings; undefined when it is not named. */

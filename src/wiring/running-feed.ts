@@ -63,7 +63,7 @@ export class RunningFeed {
     partition: number,
     partitions: number,
   ): Promise<number> {
-    const group = this.bound.feed.group(0);
+    const { group } = this.bound;
     const ledger = await this.#parts.broker.openLedger({
       id: `${group}-${partition}`,
       changelog: changelogOf(group),
@@ -87,7 +87,7 @@ export class RunningFeed {
 
   #newRunner(): TopologyRunner {
     const { broker, clock, logger, policy } = this.#parts;
-    const { feed, sink, port } = this.bound;
+    const { feed, sink, port, group } = this.bound;
     return new TopologyRunner({
       topology: feed,
       broker,
@@ -95,6 +95,7 @@ export class RunningFeed {
       logger,
       policy,
       sinks: new Map([[sink, port]]),
+      groupPrefix: group,
     });
   }
 }
