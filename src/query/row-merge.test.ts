@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { mergeRows } from './row-merge.ts';
 import type { SeriesStore, StoredPoint, StoredRow } from './store.ts';
+import { Turns } from './turns.ts';
 
 const SPAN_MS = 100;
 
@@ -62,7 +63,7 @@ test('rows in any pages come out as one sorted stream, in either order', async (
         const { store, open } = storeOf(pagePoints);
         const seen: StoredPoint[] = [];
         const announced = new Set<StoredRow>();
-        const options = { fromMs: 0, toMs: 1, order, limit: undefined };
+        const options = { fromMs: 0, toMs: 1, order, limit: undefined, turns: new Turns() };
         await mergeRows(store, given, options, {
           row: (row) => announced.add(row),
           point: (point) => seen.push(point),
@@ -91,7 +92,7 @@ test('a long range holds the rows of one time open, not all', async () => {
   await mergeRows(
     store,
     long,
-    { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined },
+    { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined, turns: new Turns() },
     {
       row: () => {},
       point: () => count++,
@@ -124,7 +125,13 @@ test('a row that can not be read fails the merge and lets go of the others', asy
       pad,
     ),
   );
-  const options = { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined } as const;
+  const options = {
+    fromMs: 0,
+    toMs: 1,
+    order: 'ascending',
+    limit: undefined,
+    turns: new Turns(),
+  } as const;
   const taker = { row: () => {}, point: () => {} };
   await expect(mergeRows(broken, three, options, taker)).rejects.toThrow('gone');
   expect(open.now).toBe(0);

@@ -3,6 +3,7 @@
  * that a long range needs no more than the rows of one time at once.
  */
 import type { SeriesStore, StoredPoint, StoredRow } from './store.ts';
+import type { Turns } from './turns.ts';
 
 export interface MergeOptions {
   readonly fromMs: number;
@@ -10,6 +11,7 @@ export interface MergeOptions {
   readonly order: 'ascending' | 'descending';
   /** Of each row; undefined = all. */
   readonly limit: number | undefined;
+  readonly turns: Turns;
 }
 
 /** Points of all open rows held in memory together, so that many rows get small pages. */
@@ -31,7 +33,8 @@ export async function mergeRows(
   options: MergeOptions,
   taker: MergeTaker,
 ): Promise<void> {
-  const descending = options.order === 'descending';
+  const { turns, ...range } = options;
+  const descending = range.order === 'descending';
   const rank = ({ timestampMs }: StoredPoint) => (descending ? -timestampMs : timestampMs);
   const earliest = ({ row }: StoredRow) =>
     descending ? -(row.rowTimeMs + store.spec.rowSpanMs - 1) : row.rowTimeMs;
@@ -54,7 +57,7 @@ export async function mergeRows(
         const row = waiting[next] as StoredRow;
         if (earliest(row) > boundary) break;
         next++;
-        due.push(new Cursor(store.readRow(row, { ...options, pagePoints }), row));
+        due.push(new Cursor(store.readRow(row, { ...range, pagePoints }), row));
       }
       if (due.length === 0) return;
       for (const cursor of due) started.add(cursor);
@@ -73,6 +76,8 @@ export async function mergeRows(
     await openDue();
     for (let least = open[0]; least !== undefined; least = open[0]) {
       taker.point(least.point);
+      const pause = turns.point();
+      if (pause !== undefined) await pause;
       if (!least.step()) await least.nextPage();
       if (least.isDone) {
         pop(open, descending);

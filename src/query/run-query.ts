@@ -13,6 +13,7 @@ import { AnswerBudget, ResultText } from './result-text.ts';
 import { mergeRows } from './row-merge.ts';
 import type { SeriesStore, StoredRow } from './store.ts';
 import { rowQueryOf } from './tag-filters.ts';
+import { Turns } from './turns.ts';
 
 /** A quarter of what V8 can hold in one heap by default. */
 const ANSWER_CHARS_MAX = 256 * 1_024 * 1_024;
@@ -44,6 +45,7 @@ class MetricRun {
   readonly #query: MetricQuery;
   readonly #budget: AnswerBudget;
   readonly #saved: DataPoint[];
+  readonly #turns = new Turns();
   #sampleSize = 0;
 
   constructor(store: SeriesStore, query: MetricQuery, budget: AnswerBudget, saved: DataPoint[]) {
@@ -120,6 +122,7 @@ class MetricRun {
       toMs: endMs + 1,
       order,
       limit: limit === 0 ? undefined : limit,
+      turns: this.#turns,
     };
     await mergeRows(this.#store, rows, options, {
       row: ({ row }) => addTags(tags, row.tags),

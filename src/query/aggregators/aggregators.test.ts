@@ -149,3 +149,22 @@ test('two points at one time have no rate', () => {
     );
   }
 });
+
+test('a point in the second pass of a repeated hour, behind the edge of its bucket, is answered', () => {
+  const day = Date.UTC(2024, 9, 27);
+  const minutes = (n: number) => day + n * 60_000;
+  // Days of Berlin from 02:53:58; on the 27th that comes twice, and the edge is the first.
+  const start_absolute = Date.UTC(2024, 6, 11, 0, 53, 58);
+  const days = { sampling: { value: 1, unit: 'days' }, align_sampling: false };
+  const points: Points = [
+    [minutes(30), 1],
+    [minutes(90), 2],
+    [minutes(120), 4],
+  ];
+  const { results } = run([{ name: 'sum', ...days }], [points], {
+    start_absolute,
+    end_absolute: minutes(600),
+    time_zone: 'Europe/Berlin',
+  });
+  expect(results[0]).toEqual(points);
+});
