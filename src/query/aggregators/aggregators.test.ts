@@ -93,6 +93,14 @@ describe('gaps', () => {
     expect(results[0]?.at(-1)?.[0]).toBe(Date.UTC(2001, 0, 1));
   });
 
+  test('that no answer could hold are refused before they are made', () => {
+    expect(() => run([{ name: 'gaps' }], [[]], { end_absolute: undefined })).toThrow(
+      'gaps: ask for',
+    );
+    const far: Points = [[1e11, 1]];
+    expect(() => run([{ name: 'gaps' }], [far])).toThrow('gaps: ask for');
+  });
+
   test('trimmed, begin with the first point of the first group only', () => {
     const { results } = run([{ name: 'gaps', ...second, trim: true }], [points, points]);
     expect(results[0]?.map(([at]) => at)).toEqual([3_000, 4_000, 5_500]);

@@ -5,6 +5,9 @@ import type { Buckets } from '../time/buckets.ts';
 import { aggregatorKind } from './aggregator.ts';
 import { bucketsOf, rangeProperties } from './range.ts';
 
+/** Nulls in one go; no answer could hold more, so a question for them is refused before the time is spent. */
+const GAPS_MAX = 10_000_000;
+
 export const gaps = aggregatorKind({
   name: 'gaps',
   javaClass: 'DataGapsMarkingAggregator',
@@ -51,6 +54,7 @@ class GapSink implements PointSink {
   }
 
   push(timestampMs: number, value: QueryValue): void {
+    if (timestampMs >= this.#bucketEndMs && this.#shared.started) this.#checkLength(timestampMs);
     while (timestampMs >= this.#bucketEndMs) {
       if (!this.#shared.started) {
         this.#shared.started = true;
@@ -63,8 +67,15 @@ class GapSink implements PointSink {
   }
 
   end(): void {
+    this.#checkLength(this.#endMs);
     while (this.#nextMs <= this.#endMs) this.#out.push(this.#step(), null);
     this.#out.end();
+  }
+
+  #checkLength(untilMs: number): void {
+    const lengthMs = this.#buckets.endOf(this.#nextMs) - this.#buckets.startOf(this.#nextMs);
+    if (untilMs - this.#nextMs <= lengthMs * GAPS_MAX) return;
+    throw new QueryFailed(`more than ${GAPS_MAX} gaps: ask for a shorter time or a wider sampling`);
   }
 
   /** On to the next bucket; gives its start. */
