@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [options]` runs bench/NAME.ts; without a name it lists them. */
 const benches: Readonly<Record<string, string>> = {
   pipeline: 'the vote topology on Kafka, exactly once, against a raw consumer that only parses',
+  peers: 'the same beside Kafka Streams: its DSL in memory and on RocksDB, and its Processor API',
   'check-entrant': 'the same in several processes, one of them killed: is every window right?',
   sinks: 'points per second into InfluxDB and Cassandra, beside SQLite',
   live: 'answers of the live endpoints while votes flow',

@@ -33,7 +33,8 @@ export interface ConsumerRun {
 }
 
 export interface ConsumerRunOptions {
-  readonly script: 'entrant' | 'raw-consumer';
+  /** One of ours in bench/, or the command line of another program that prints the same progress. */
+  readonly script: 'entrant' | 'raw-consumer' | readonly string[];
   readonly records: number;
   readonly environment: Readonly<Record<string, string>>;
   /** Whether all is committed; asked again and again once all is processed. */
@@ -53,9 +54,12 @@ export const canPin: boolean = (() => {
 
 export async function runConsumer(options: ConsumerRunOptions): Promise<ConsumerRun> {
   const { script, records, environment, committed } = options;
-  const program = new URL(`../${script}.ts`, import.meta.url).pathname;
+  const program =
+    typeof script === 'string'
+      ? [process.execPath, new URL(`../${script}.ts`, import.meta.url).pathname]
+      : script;
   const pin = canPin ? ['taskset', '-c', String(cpus().length - 1)] : [];
-  const [command = '', ...rest] = [...pin, process.execPath, program];
+  const [command = '', ...rest] = [...pin, ...program];
   const spawnedAt = Date.now();
   const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'inherit'],
