@@ -1,7 +1,11 @@
 /** Removes what a run left on the cluster: topics and groups whose names hold the run's own id. */
 import { Kafka, logLevel } from 'kafkajs';
 
+/** `bench-` and ten hexadecimal digits; anything shorter could be part of somebody else's name. */
+const RUN_ID = /^bench-[0-9a-f]{10}$/;
+
 export async function removeLeavings(brokers: readonly string[], runId: string): Promise<void> {
+  if (!RUN_ID.test(runId)) throw new Error(`"${runId}" is no run's id; nothing is removed`);
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   try {
