@@ -9,6 +9,7 @@ import { ReplayJobs } from './jobs/index.ts';
 import {
   type Clock,
   createLogger,
+  isLoopback,
   type Logger,
   type Role,
   type Settings,
@@ -179,8 +180,7 @@ class RunningEngine implements Engine {
   async #listen(): Promise<void> {
     const { settings, clock, logger } = this.#parts;
     const { tokens, host, port, http } = settings;
-    const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.');
-    if (!loopback && tokens.length === 0) {
+    if (!isLoopback(host) && tokens.length === 0) {
       logger.warn(
         { host },
         'the service listens beyond this machine and asks nobody for a token; set TIDEMARK_TOKENS',

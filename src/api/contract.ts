@@ -3,20 +3,16 @@
  * also the JSON that leaves the door (contract, HTTP).
  */
 import type { Broker } from '../broker/index.ts';
+import type { Rollup } from '../model/index.ts';
 import type { KairosPort } from './kairos/port.ts';
 
-/** One window of a live answer; numbers in slots, times in ms. */
-export interface LiveWindow {
-  readonly window: { readonly start: number; readonly end: number };
-  readonly count: number;
-  readonly sum: number;
-  readonly min: number;
-  readonly max: number;
-  readonly mean: number;
-  readonly stddev: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
+/** What a rollup says of its window, and a live answer of one still open: numbers in slots, times in ms. */
+export type WindowFigures = Pick<
+  Rollup,
+  'window' | 'count' | 'sum' | 'min' | 'max' | 'mean' | 'stddev' | 'p50' | 'p95' | 'p99'
+>;
+
+export interface LiveWindow extends WindowFigures {
   /** true once the window is closed and its rollup committed; false while votes may still change it. */
   readonly final: boolean;
 }
@@ -45,20 +41,7 @@ export interface LiveVotes {
 
 export type Step = '5m' | '1h' | '1d';
 
-export interface HistoryPoint {
-  readonly window: { readonly start: number; readonly end: number };
-  readonly count: number;
-  readonly sum: number;
-  readonly min: number;
-  readonly max: number;
-  readonly mean: number;
-  readonly stddev: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly movingAverage: number;
-  readonly revision: number;
-}
+export type HistoryPoint = WindowFigures & Pick<Rollup, 'movingAverage' | 'revision'>;
 
 export interface HistoryQuery {
   readonly scope: 'validator' | 'network';

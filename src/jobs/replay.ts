@@ -169,7 +169,7 @@ export class ReplayJobs {
     job.endedAt ??= clock.now();
   }
 
-  /** Half the time at most, and none while live is behind. */
+  /** Lets the event loop turn after each batch, and waits while live is behind. */
   async #pace(signal: AbortSignal): Promise<void> {
     const { clock, liveLag } = this.#parts;
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,20 +1,11 @@
 /** Count, sum, extremes, mean and spread of a field in 41 bytes: what suffices where no percentile is asked for. */
 import { Moments } from '../../stats/index.ts';
 import type { Aggregate } from '../aggregate.ts';
-import { numberCells } from './number-cells.ts';
+import { ofNumbers } from './of-numbers.ts';
 
 /** Records without a number in the field are passed over. */
-export const moments = (field: string): Aggregate<Moments> => ({
-  name: `moments(${field})`,
-  create: () => new Moments(),
-  adder: (batch) => {
-    const cell = numberCells(batch, field);
-    return (state, i) => {
-      const value = cell(i);
-      if (!Number.isNaN(value)) state.add(value);
-    };
-  },
-  merge: (into, from) => into.merge(from),
-  encode: (state) => state.toBytes(),
-  decode: (bytes) => Moments.fromBytes(bytes),
-});
+export const moments = (field: string): Aggregate<Moments> =>
+  ofNumbers('moments', field, {
+    create: () => new Moments(),
+    fromBytes: (bytes) => Moments.fromBytes(bytes),
+  });
