@@ -117,7 +117,7 @@ test('twenty kills -9 while votes are processed change no byte of topics, points
     lefts.push(await votesLeft(data));
   }
   // The kills fell into real work, and between them it went on; otherwise the test proves nothing.
-  expect(lefts.filter(({ topology }) => topology > 0).length).toBeGreaterThanOrEqual(3);
+  expect(lefts.filter(({ topology }) => topology > 0).length).toBeGreaterThanOrEqual(6);
   expect(new Set(lefts.map(({ sink }) => sink)).size).toBeGreaterThanOrEqual(4);
   const found = await runToTheEnd(data);
   expect(differences(found.derived, wanted.derived)).toEqual([]);
