@@ -46,12 +46,16 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   'lz4-napi': ['src/broker/kafka'],
   // Not imported: bin/launch.js runs it.
   node: [],
+  nodemailer: ['src/alerts'],
   pino: ['src/runtime'],
   'prom-client': ['src/runtime'],
   rxjs: ['src/stream', 'topologies'],
   snappy: ['src/broker/kafka'],
+  systeminformation: ['src/collect'],
   // Values, not I/O: schemas stand beside what they describe.
   typebox: ['src'],
+  // Not imported: its files are served to the dashboard as they are.
+  uplot: ['src/api'],
 };
 
 const isTest = (path: string) =>
