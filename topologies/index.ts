@@ -1,4 +1,5 @@
 /** The topologies that come with Tidemark. */
+export * from './fleet-metrics/system-metric.ts';
 export * from './vote-latency/latency-summary.ts';
 export * from './vote-latency/rollup-record.ts';
 export * from './vote-latency/series.ts';

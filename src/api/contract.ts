@@ -4,7 +4,12 @@
  */
 import type { Broker } from '../broker/index.ts';
 import type { Rollup } from '../model/index.ts';
+import type { AnnotationsPort } from './annotations/port.ts';
+import type { FleetPort } from './fleet/port.ts';
 import type { KairosPort } from './kairos/port.ts';
+
+export type * from './annotations/port.ts';
+export type * from './fleet/port.ts';
 
 /** What a rollup says of its window, and a live answer of one still open: numbers in slots, times in ms. */
 export type WindowFigures = Pick<
@@ -165,6 +170,10 @@ export interface EngineView {
   readonly live: LiveVotes;
   readonly history: History;
   readonly replays: Replays;
+  /** Absent: there is no `/v1/fleet`. */
+  readonly fleet?: FleetPort | undefined;
+  /** Absent: there is no `/v1/annotations`. */
+  readonly annotations?: AnnotationsPort | undefined;
   /** What `/api/v1` reads and writes; absent: there is no `/api/v1`. */
   readonly kairos?: KairosPort | undefined;
   backlog(): Promise<readonly BacklogView[]>;

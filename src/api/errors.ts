@@ -59,6 +59,21 @@ export const catalogue = {
     cure: 'Networks are mainnet, testnet and devnet; votes of it must have come in.',
   },
   UNKNOWN_SINK: { status: 404, title: 'No such sink', cure: 'GET /v1/backlog lists the sinks.' },
+  UNKNOWN_HOST: {
+    status: 404,
+    title: 'Host not seen',
+    cure: 'GET /v1/fleet/hosts lists those that have reported.',
+  },
+  UNKNOWN_SERIES: {
+    status: 404,
+    title: 'No such series',
+    cure: 'GET /v1/fleet/hosts/:host shows what a host reports.',
+  },
+  UNKNOWN_ANNOTATION: {
+    status: 404,
+    title: 'No such annotation',
+    cure: 'GET /v1/annotations lists them.',
+  },
   UNKNOWN_REPLAY: {
     status: 404,
     title: 'No such replay',
@@ -101,6 +116,16 @@ export const catalogue = {
     title: 'The range is empty or no range',
     cure: 'from must lie before to; both are ms or ISO 8601.',
   },
+  AMBIGUOUS_SERIES: {
+    status: 422,
+    title: 'Several series fit',
+    cure: 'Say which: metricType, mount, interface or tag.',
+  },
+  TOO_MUCH_ASKED: {
+    status: 422,
+    title: 'The answer would be too large',
+    cure: 'Ask for a shorter range, a wider step, or fewer hosts and fields.',
+  },
   CURSOR_INVALID: {
     status: 422,
     title: 'Last-Event-ID is not of this feed',
@@ -115,6 +140,11 @@ export const catalogue = {
     status: 429,
     title: 'Too many requests',
     cure: 'Wait as long as Retry-After says.',
+  },
+  TOO_MANY_ANNOTATIONS: {
+    status: 429,
+    title: 'No room for more annotations',
+    cure: 'DELETE those that nobody needs.',
   },
   TOO_MANY_REPLAYS: {
     status: 429,

@@ -14,10 +14,12 @@ import {
   systemClock,
 } from '../runtime/index.ts';
 import { guardAccess } from './access.ts';
+import { annotations } from './annotations/plugin.ts';
 import type { ApiContext } from './context.ts';
 import type { EngineView } from './contract.ts';
 import { describeRoutes, docs } from './docs/plugin.ts';
 import { Refusal } from './errors.ts';
+import { fleet } from './fleet/plugin.ts';
 import { history } from './history/plugin.ts';
 import { kairos } from './kairos/plugin.ts';
 import { live } from './live/plugin.ts';
@@ -119,7 +121,7 @@ export async function createServer(
   });
   app.addHook('preClose', async () => stopping.abort());
 
-  for (const plugin of [operations, topics, live, history, replays]) {
+  for (const plugin of [operations, topics, live, history, replays, fleet, annotations]) {
     await app.register((scope) => plugin(scope, context));
   }
   const store = engine.kairos;
