@@ -5,7 +5,7 @@
 import { type VoteFeeds, voteLatency } from '../topologies/index.ts';
 import { createServer, type EngineView, type TaskView, type TopologyView } from './api/index.ts';
 import type { Broker } from './broker/index.ts';
-import { ReplayJobs } from './jobs/index.ts';
+import { type Jobs, Replays, replayKind } from './jobs/index.ts';
 import {
   type Clock,
   createLogger,
@@ -32,6 +32,7 @@ import { historyFrom } from './wiring/history.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
 import { announcePort, openBroker } from './wiring/open-broker.ts';
+import { openJobs } from './wiring/open-jobs.ts';
 import { RunningFeed } from './wiring/running-feed.ts';
 
 export interface EngineOptions {
@@ -118,7 +119,7 @@ class RunningEngine implements Engine {
   readonly #runners: TopologyRunner[] = [];
   readonly #running: RunningFeed[] = [];
   #databases: Databases | undefined;
-  #replays: ReplayJobs | undefined;
+  #jobs: Jobs | undefined;
   #server: Awaited<ReturnType<typeof createServer>> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -131,15 +132,16 @@ class RunningEngine implements Engine {
   async start(): Promise<void> {
     const { settings, clock, logger, roles, topologies, broker } = this.#parts;
     this.#databases = await openDatabases(settings, clock, logger, this.#parts.feeds);
-    this.#replays = new ReplayJobs({
+    const { feeds } = this.#databases;
+    const replays = replayKind({
       broker,
       clock,
-      logger,
       topologies,
-      feeds: this.#databases.feeds.map(({ feed }) => feed),
-      sinks: new Map<string, SinkPort>(this.#databases.feeds.map(({ sink, port }) => [sink, port])),
+      feeds: feeds.map(({ feed }) => feed),
+      sinks: new Map<string, SinkPort>(feeds.map(({ sink, port }) => [sink, port])),
       liveLag: () => this.#liveLag(),
     });
+    this.#jobs = openJobs(settings, { kinds: [replays], clock, logger });
     const policy = { intervalMs: settings.epochs.intervalMs };
     if (roles.has('engine')) {
       for (const topology of topologies) {
@@ -155,6 +157,8 @@ class RunningEngine implements Engine {
         await feed.start();
       }
     }
+    // What an engine with roles had begun goes on; a command's own engine does only what it is asked.
+    if (roles.size > 0) this.#jobs.resumeAll();
     if (roles.has('api')) await this.#listen();
   }
 
@@ -170,7 +174,7 @@ class RunningEngine implements Engine {
 
   async #stop(): Promise<void> {
     await this.#server?.close();
-    await this.#replays?.stop();
+    await this.#jobs?.close();
     await Promise.all(this.#runners.map((runner) => runner.stop()));
     await Promise.all(this.#running.map((feed) => feed.stop()));
     await this.#databases?.close();
@@ -211,7 +215,8 @@ class RunningEngine implements Engine {
 
   #makeView(): EngineView {
     const { broker, clock, topologies } = this.#parts;
-    const replays = () => this.#replays as ReplayJobs;
+    const jobs = () => this.#jobs as Jobs;
+    const replays = () => new Replays(jobs());
     const databases = () => this.#databases;
     const find = (sink: string) => this.#running.find(({ bound }) => bound.feed.name === sink);
     return {
@@ -236,6 +241,9 @@ class RunningEngine implements Engine {
         list: () => replays().list(),
         get: (id) => replays().get(id),
         cancel: (id) => replays().cancel(id),
+      },
+      get jobs() {
+        return jobs();
       },
       backlog: () =>
         Promise.all(

@@ -3,6 +3,7 @@
  * also the JSON that leaves the door (contract, HTTP).
  */
 import type { Broker } from '../broker/index.ts';
+import type { Jobs } from '../jobs/index.ts';
 import type { Rollup } from '../model/index.ts';
 import type { AnnotationsPort } from './annotations/port.ts';
 import type { FleetPort } from './fleet/port.ts';
@@ -159,6 +160,12 @@ export interface BacklogView {
   readonly nextAttemptAt: number | null;
 }
 
+/** Durable jobs of this process; replays are among them. */
+export type JobsView = Pick<
+  Jobs,
+  'submit' | 'list' | 'get' | 'pause' | 'resume' | 'retry' | 'cancel' | 'report'
+>;
+
 export interface EngineView {
   readonly version: string;
   readonly broker: Broker;
@@ -174,6 +181,7 @@ export interface EngineView {
   readonly fleet?: FleetPort | undefined;
   /** Absent: there is no `/v1/annotations`. */
   readonly annotations?: AnnotationsPort | undefined;
+  readonly jobs: JobsView;
   /** What `/api/v1` reads and writes; absent: there is no `/api/v1`. */
   readonly kairos?: KairosPort | undefined;
   backlog(): Promise<readonly BacklogView[]>;

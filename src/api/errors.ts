@@ -79,6 +79,11 @@ export const catalogue = {
     title: 'No such replay',
     cure: 'GET /v1/replays lists the jobs this process knows.',
   },
+  UNKNOWN_JOB: {
+    status: 404,
+    title: 'No such job',
+    cure: 'GET /v1/jobs lists the jobs of this process.',
+  },
   METHOD_NOT_ALLOWED: {
     status: 405,
     title: 'Method not offered here',
@@ -135,6 +140,11 @@ export const catalogue = {
     status: 422,
     title: 'No topology or sink of that name',
     cure: 'GET /v1/topologies and /v1/backlog list the names.',
+  },
+  UNKNOWN_KIND: {
+    status: 422,
+    title: 'No job of that kind can be started here',
+    cure: 'The detail names the kinds; others are commands of their own.',
   },
   RATE_LIMITED: {
     status: 429,

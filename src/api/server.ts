@@ -21,6 +21,7 @@ import { describeRoutes, docs } from './docs/plugin.ts';
 import { Refusal } from './errors.ts';
 import { fleet } from './fleet/plugin.ts';
 import { history } from './history/plugin.ts';
+import { jobs } from './jobs/plugin.ts';
 import { kairos } from './kairos/plugin.ts';
 import { live } from './live/plugin.ts';
 import { operations } from './operations/plugin.ts';
@@ -121,7 +122,7 @@ export async function createServer(
   });
   app.addHook('preClose', async () => stopping.abort());
 
-  for (const plugin of [operations, topics, live, history, replays, fleet, annotations]) {
+  for (const plugin of [operations, topics, live, history, replays, fleet, annotations, jobs]) {
     await app.register((scope) => plugin(scope, context));
   }
   const store = engine.kairos;

@@ -8,6 +8,7 @@ import { demoCommand } from './commands/demo.ts';
 import { describeCommand } from './commands/describe.ts';
 import { detectCommand } from './commands/detect.ts';
 import { forecastCommand } from './commands/forecast.ts';
+import { jobsCommand } from './commands/jobs.ts';
 import { lagCommand } from './commands/lag.ts';
 import { publishCommand } from './commands/publish.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -37,6 +38,7 @@ const commands = [
   topicsCommand,
   lagCommand,
   backlogCommand,
+  jobsCommand,
   configCommand,
   simulateCommand,
   detectCommand,

@@ -1,4 +1,13 @@
-/** Long work with progress: replays. */
-export * from './replay.ts';
+/** Long work that survives a restart: the durable jobs, and the kinds that need no database of their own. */
+export * from './contract.ts';
+export { reportText } from './job-report.ts';
+export { defaultJobPolicy, type JobPolicy, Jobs, type JobsOptions } from './jobs.ts';
+export {
+  type ReplayJob,
+  type ReplayParts,
+  type ReplayRequest,
+  Replays,
+  replayKind,
+} from './replay.ts';
 export type { DiffReport } from './replay-diff.ts';
 export type { ReplayPoint } from './replay-range.ts';

@@ -1,4 +1,7 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTemporaryBroker, type TemporaryBroker } from '../../test/support/embedded-broker.ts';
 import { hours, minutes } from '../model/index.ts';
 import { silentLogger, systemClock } from '../runtime/index.ts';
@@ -14,7 +17,7 @@ import {
   tumbling,
   window,
 } from '../stream/index.ts';
-import { type ReplayJob, ReplayJobs, type ReplayRequest } from './index.ts';
+import { Jobs, type ReplayJob, type ReplayRequest, Replays, replayKind } from './index.ts';
 
 interface Tick {
   readonly k: string;
@@ -99,18 +102,41 @@ async function runLive(): Promise<void> {
   await runner.stop();
 }
 
-const jobs = (running: Topology, liveLag = () => 0) =>
-  new ReplayJobs({
+let folder: string;
+let opened: Jobs[] = [];
+let lives = 0;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tidemark-replays-'));
+  opened = [];
+});
+
+afterEach(async () => {
+  for (const each of opened) await each.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function jobs(running: Topology, liveLag = () => 0, name = `jobs-${lives++}`): Replays {
+  const parts = {
     broker: open.broker,
     clock: systemClock,
-    logger: silentLogger,
     topologies: [running],
     feeds: [feed],
     sinks: new Map([['shelf', port]]),
     liveLag,
+  };
+  const all = Jobs.open({
+    directory: join(folder, name),
+    kinds: [replayKind(parts)],
+    clock: systemClock,
+    logger: silentLogger,
   });
+  opened.push(all);
+  all.resumeAll();
+  return new Replays(all);
+}
 
-async function ended(replays: ReplayJobs, request: ReplayRequest): Promise<ReplayJob> {
+async function ended(replays: Replays, request: ReplayRequest): Promise<ReplayJob> {
   const { id } = await replays.start(request);
   for (;;) {
     const job = replays.get(id) as ReplayJob;
@@ -243,6 +269,24 @@ describe('a replay', () => {
     await systemClock.sleep(60);
     expect(replays.get(id)?.progress.done).toBeLessThanOrEqual(720);
     expect(replays.get(id)?.state).toBe('cancelled');
+  });
+
+  it('goes on in the next process, from its beginning, to the end that was asked for', async () => {
+    await runLive();
+    const first = jobs(counting(60_000), () => 1_000_000, 'twice');
+    const { id } = await first.start({
+      name: 'counting',
+      from: { offset: 0 },
+      to: { offset: 400 },
+      into: ['counts-feed'],
+    });
+    await systemClock.sleep(30);
+    await opened[0]?.close();
+    expect(first.get(id)).toMatchObject({ state: 'running' });
+    const second = jobs(counting(60_000), () => 0, 'twice');
+    while (second.get(id)?.state === 'running') await systemClock.sleep(5);
+    expect(second.get(id)).toMatchObject({ state: 'done', progress: { done: 400, total: 400 } });
+    expect(shelf.length).toBeGreaterThan(50);
   });
 
   it.each<[string, ReplayRequest, RegExp]>([

@@ -1,12 +1,16 @@
 /**
- * Replays as jobs: started over HTTP or CLI, beside the live stream, with progress, and cancelled at any time.
- * A replay reads the log again; it writes into the sinks it was told to (points are idempotent), or compares
- * with what is stored, or only counts. Live goes first: whenever live lag grows, the replay waits.
+ * Replays: a topology or a sink's feed again over a past stretch of the log, beside the live stream. It writes into
+ * the sinks it was told to (points are idempotent), or compares with what is stored, or only counts. Live goes
+ * first: whenever live lag grows, the replay waits.
+ *
+ * A replay is a durable job of one unit: what its windows hold is not kept, so after a restart it reads its stretch
+ * from the beginning, and what it writes lands on itself. The stretch was fixed, in offsets, when it was asked for.
  */
-import { randomUUID } from 'node:crypto';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
 import type { Broker } from '../broker/index.ts';
-import { FatalError, messageOf, TidemarkError } from '../model/index.ts';
-import { type Clock, type Logger, nearest } from '../runtime/index.ts';
+import { FatalError } from '../model/index.ts';
+import { type Clock, nearest } from '../runtime/index.ts';
 import {
   type OutputRecord,
   recordBatchOf,
@@ -15,6 +19,8 @@ import {
   type StageOutputs,
   type Topology,
 } from '../stream/index.ts';
+import { ended, type JobKind, type JobView, type Json } from './contract.ts';
+import type { Jobs } from './jobs.ts';
 import { type DiffReport, StoredRecords } from './replay-diff.ts';
 import { type PartitionRange, type ReplayPoint, replayRanges } from './replay-range.ts';
 import { runReplay } from './replay-run.ts';
@@ -22,7 +28,6 @@ import { runReplay } from './replay-run.ts';
 export interface ReplayParts {
   readonly broker: Broker;
   readonly clock: Clock;
-  readonly logger: Logger;
   /** What may be replayed by name. */
   readonly topologies: readonly Topology[];
   /** Topologies that end in a sink; a replay's `into` names them. */
@@ -40,6 +45,7 @@ export interface ReplayRequest {
   readonly diff?: boolean;
 }
 
+/** A replay as the contract shows it: a job that waits, is planned or paused counts as running. */
 export interface ReplayJob {
   readonly id: string;
   readonly name: string;
@@ -52,163 +58,190 @@ export interface ReplayJob {
   readonly diff: DiffReport | null;
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-interface Running {
-  job: Mutable<ReplayJob>;
-  readonly cancel: AbortController;
-}
+/** What a replay was asked for, names checked and positions resolved. */
+type ReplayInput = {
+  readonly name: string;
+  readonly ranges: readonly (Json & PartitionRange)[];
+  readonly into: readonly string[];
+  readonly diff: boolean;
+};
 
-const RUNNING_MAX = 4;
-const REMEMBERED_MAX = 100;
 /** Live lag, in records, that a replay may see without waiting. */
 const LAG_TOLERATED = 5_000;
 
-export class ReplayJobs {
-  readonly #parts: ReplayParts;
-  readonly #jobs = new Map<string, Running>();
+const recordsIn = ({ ranges }: ReplayInput): number =>
+  ranges.reduce((sum, range) => sum + range.end - range.start, 0);
 
-  constructor(parts: ReplayParts) {
-    this.#parts = parts;
-  }
-
-  list(): readonly ReplayJob[] {
-    return [...this.#jobs.values()].map(({ job }) => job);
-  }
-
-  get(id: string): ReplayJob | undefined {
-    return this.#jobs.get(id)?.job;
-  }
-
-  /** @throws FatalError UNKNOWN_NAME, UNKNOWN_SINK, RANGE_INVALID, TOO_MANY_REPLAYS. */
-  async start(request: ReplayRequest): Promise<ReplayJob> {
-    const { broker, clock } = this.#parts;
-    if (this.list().filter((job) => job.state === 'running').length >= RUNNING_MAX) {
-      throw new FatalError(`${RUNNING_MAX} replays run already; wait for one or cancel it`, {
-        code: 'TOO_MANY_REPLAYS',
-      });
-    }
-    const topology = this.#named(request.name);
-    const into = this.#into(topology, request.into);
-    const topics = [...new Set(topology.sources.filter((s) => s.stage === 0).map((s) => s.topic))];
-    const ranges = await replayRanges(broker, topics, request.from, request.to);
-    const job: Mutable<ReplayJob> = {
-      id: randomUUID(),
-      name: topology.name,
-      state: 'running',
-      progress: { done: 0, total: ranges.reduce((sum, range) => sum + range.end - range.start, 0) },
-      startedAt: clock.now(),
-      endedAt: null,
-      error: null,
-      into: into.map((feed) => feed.name),
-      diff: null,
-    };
-    const running: Running = { job, cancel: new AbortController() };
-    this.#jobs.set(job.id, running);
-    this.#forgetOld();
-    void this.#run(running, topology, into, ranges, request.diff === true);
-    return job;
-  }
-
-  /** The job as it ended; undefined when there is none of that id. */
-  async cancel(id: string): Promise<ReplayJob | undefined> {
-    const running = this.#jobs.get(id);
-    if (running?.job.state === 'running') {
-      running.job.state = 'cancelled';
-      running.job.endedAt = this.#parts.clock.now();
-      running.cancel.abort(new Error('the replay was cancelled'));
-    }
-    return running?.job;
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all([...this.#jobs.keys()].map((id) => this.cancel(id)));
-  }
-
-  async #run(
-    running: Running,
-    topology: Topology,
-    into: readonly Topology[],
-    ranges: readonly PartitionRange[],
-    diff: boolean,
-  ): Promise<void> {
-    const { job, cancel } = running;
-    const { broker, clock, logger } = this.#parts;
-    const { signal } = cancel;
-    try {
-      const stored = diff ? await StoredRecords.read(broker, topology.outputs, signal) : undefined;
-      const feeds = into.map((feed) => new FeedRun(feed, this.#parts.sinks, signal));
+export function replayKind(parts: ReplayParts): JobKind<ReplayInput> {
+  return {
+    name: 'replay',
+    noun: 'records',
+    runningMax: { jobs: 4, code: 'TOO_MANY_REPLAYS' },
+    title: ({ name, into, diff }) =>
+      `${name}${into.length > 0 ? ` into ${into.join(', ')}` : ''}${diff ? ', compared' : ''}`,
+    accept: (asked) => inputOf(parts, asked),
+    async *plan(input) {
+      yield { name: input.name, work: null, size: recordsIn(input) };
+    },
+    async run(_, input, { signal, progress }) {
+      const { broker, sinks } = parts;
+      const topology = named(parts, input.name);
+      // No names: the sinks it goes to were chosen when it was asked for.
+      const into = input.into.length > 0 ? intoOf(parts, topology, input.into) : [];
+      const stored = input.diff
+        ? await StoredRecords.read(broker, topology.outputs, signal)
+        : undefined;
+      const feeds = into.map((feed) => new FeedRun(feed, sinks, signal));
       await runReplay({
         topology,
         broker,
-        ranges,
+        ranges: input.ranges,
         signal,
-        pace: () => this.#pace(signal),
+        pace: () => pace(parts, signal),
         take: async (outputs) => {
           stored?.compare(outputs.records);
           for (const feed of feeds) await feed.take(topology, outputs);
         },
-        onProgress: (records) => {
-          job.progress = { done: job.progress.done + records, total: job.progress.total };
-        },
+        onProgress: progress,
       });
-      if (stored !== undefined) job.diff = stored.report();
-      if (job.state === 'running') job.state = 'done';
-    } catch (error) {
-      if (job.state === 'running') {
-        job.state = 'failed';
-        job.error = {
-          code: error instanceof TidemarkError ? error.code : 'REPLAY_FAILED',
-          message: messageOf(error),
-        };
-        logger.error(
-          { replay: job.id, name: job.name, error: messageOf(error) },
-          'a replay failed',
-        );
-      }
-    }
-    job.endedAt ??= clock.now();
-  }
+      return {
+        done: recordsIn(input),
+        ...(stored === undefined ? {} : { result: stored.report() as unknown as Json }),
+      };
+    },
+  };
+}
 
-  /** Lets the event loop turn after each batch, and waits while live is behind. */
-  async #pace(signal: AbortSignal): Promise<void> {
-    const { clock, liveLag } = this.#parts;
-    await new Promise((resolve) => setImmediate(resolve));
-    while (liveLag() > LAG_TOLERATED) await clock.sleep(50, signal);
-  }
+const pointSchema = Type.Union([
+  Type.Object({ time: Type.Integer() }, { additionalProperties: false }),
+  Type.Object({ offset: Type.Integer({ minimum: 0 }) }, { additionalProperties: false }),
+]);
 
-  #named(name: string): Topology {
-    const all = [...this.#parts.topologies, ...this.#parts.feeds];
-    const found = all.find((topology) => topology.name === name);
-    if (found !== undefined) return found;
-    const names = all.map((topology) => topology.name);
-    const close = nearest(name, names);
-    throw new FatalError(
-      `no topology or sink is named "${name}"${close === undefined ? '' : `; did you mean "${close}"?`} There are: ${names.join(', ')}`,
-      { code: 'UNKNOWN_NAME' },
-    );
-  }
+const requestSchema = Type.Object(
+  {
+    name: Type.String(),
+    from: pointSchema,
+    to: Type.Optional(pointSchema),
+    into: Type.Optional(Type.Array(Type.String())),
+    diff: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
 
-  /** A feed replays into its own sink; a topology into feeds that read what it derives. */
-  #into(topology: Topology, names: readonly string[] | undefined): readonly Topology[] {
-    if (topology.sinks.length > 0) return names === undefined || names.length > 0 ? [topology] : [];
-    const fitting = this.#parts.feeds.filter((feed) =>
-      feed.sources.every((s) => topology.outputs.includes(s.topic)),
-    );
-    return (names ?? []).map((name) => {
-      const feed = fitting.find((f) => f.name === name);
-      if (feed !== undefined) return feed;
-      throw new FatalError(
-        `"${name}" is no sink that takes what ${topology.name} derives; there are: ${fitting.map((f) => f.name).join(', ') || 'none configured'}`,
-        { code: 'UNKNOWN_SINK' },
-      );
+async function inputOf(parts: ReplayParts, asked: unknown): Promise<ReplayInput> {
+  const [wrong] = Value.Errors(requestSchema, asked);
+  if (wrong !== undefined) {
+    throw new FatalError(`input${wrong.instancePath.replaceAll('/', '.')}: ${wrong.message}`, {
+      code: 'FIELD_INVALID',
     });
   }
+  const request = asked as ReplayRequest;
+  const topology = named(parts, request.name);
+  const into = intoOf(parts, topology, request.into);
+  const topics = [...new Set(topology.sources.filter((s) => s.stage === 0).map((s) => s.topic))];
+  const ranges = await replayRanges(parts.broker, topics, request.from, request.to);
+  return {
+    name: topology.name,
+    ranges: ranges as ReplayInput['ranges'],
+    into: into.map(({ name }) => name),
+    diff: request.diff === true,
+  };
+}
 
-  #forgetOld(): void {
-    const ended = [...this.#jobs].filter(([, { job }]) => job.state !== 'running');
-    for (const [id] of ended.slice(0, Math.max(0, ended.length - REMEMBERED_MAX)))
-      this.#jobs.delete(id);
+/** Starting and watching replays among the jobs of a process. */
+export class Replays {
+  readonly #jobs: Jobs;
+
+  constructor(jobs: Jobs) {
+    this.#jobs = jobs;
   }
+
+  list(): readonly ReplayJob[] {
+    return this.#jobs
+      .list()
+      .filter(({ kind }) => kind === 'replay')
+      .map((job) => this.#replayOf(job));
+  }
+
+  get(id: string): ReplayJob | undefined {
+    const job = this.#jobs.get(id);
+    return job?.kind === 'replay' ? this.#replayOf(job) : undefined;
+  }
+
+  /** @throws FatalError UNKNOWN_NAME, UNKNOWN_SINK, RANGE_INVALID, TOO_MANY_REPLAYS. */
+  async start(request: ReplayRequest): Promise<ReplayJob> {
+    return this.#replayOf(await this.#jobs.submit('replay', request));
+  }
+
+  /** The job as it ended; undefined when there is none of that id. */
+  async cancel(id: string): Promise<ReplayJob | undefined> {
+    if (this.get(id) === undefined) return undefined;
+    await this.#jobs.cancel(id);
+    return this.get(id);
+  }
+
+  #replayOf(job: JobView): ReplayJob {
+    const { id, state, progress, createdAt, endedAt, error } = job;
+    const { name, into, ...input } = job.input as unknown as ReplayInput;
+    const report = ended(state) ? this.#jobs.report(id) : undefined;
+    const [failure] = report?.failures ?? [];
+    const isFailed = state === 'failed' || state === 'stopped';
+    return {
+      id,
+      name,
+      state: isFailed ? 'failed' : state === 'done' || state === 'cancelled' ? state : 'running',
+      progress: {
+        done: progress.done,
+        total: recordsIn(input as ReplayInput),
+      },
+      startedAt: createdAt,
+      endedAt,
+      error: isFailed ? (error ?? failureOf(failure)) : null,
+      into,
+      diff: (report?.results[0]?.result as unknown as DiffReport | undefined) ?? null,
+    };
+  }
+}
+
+const failureOf = (failure: { code: string; message: string } | undefined) =>
+  failure === undefined ? null : { code: failure.code, message: failure.message };
+
+/** Lets the event loop turn after each batch, and waits while live is behind. */
+async function pace({ clock, liveLag }: ReplayParts, signal: AbortSignal): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  while (liveLag() > LAG_TOLERATED) await clock.sleep(50, signal);
+}
+
+function named(parts: ReplayParts, name: string): Topology {
+  const all = [...parts.topologies, ...parts.feeds];
+  const found = all.find((topology) => topology.name === name);
+  if (found !== undefined) return found;
+  const names = all.map((topology) => topology.name);
+  const close = nearest(name, names);
+  throw new FatalError(
+    `no topology or sink is named "${name}"${close === undefined ? '' : `; did you mean "${close}"?`} There are: ${names.join(', ')}`,
+    { code: 'UNKNOWN_NAME' },
+  );
+}
+
+/** A feed replays into its own sink; a topology into feeds that read what it derives. */
+function intoOf(
+  parts: ReplayParts,
+  topology: Topology,
+  names: readonly string[] | undefined,
+): readonly Topology[] {
+  if (topology.sinks.length > 0) return names === undefined || names.length > 0 ? [topology] : [];
+  const fitting = parts.feeds.filter((feed) =>
+    feed.sources.every((s) => topology.outputs.includes(s.topic)),
+  );
+  return (names ?? []).map((name) => {
+    const feed = fitting.find((f) => f.name === name);
+    if (feed !== undefined) return feed;
+    throw new FatalError(
+      `"${name}" is no sink that takes what ${topology.name} derives; there are: ${fitting.map((f) => f.name).join(', ') || 'none configured'}`,
+      { code: 'UNKNOWN_SINK' },
+    );
+  });
 }
 
 /** A feed that takes records directly instead of from its topic. */

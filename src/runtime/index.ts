@@ -1,6 +1,7 @@
 /** What every room may assume: a clock, logs, metrics, configuration. */
 export * from './clock.ts';
 export * from './config.ts';
+export * from './incarnation.ts';
 export * from './log.ts';
 export * from './metrics.ts';
 export * from './nearest.ts';

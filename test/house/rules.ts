@@ -42,7 +42,8 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   commander: ['src/cli'],
   fastify: ['src/api'],
   kafkajs: ['src/broker/kafka'],
-  lmdb: ['src/broker/embedded', 'src/databases/embedded'],
+  // A job's units move from one table to another in one commit, also where the log is Kafka's.
+  lmdb: ['src/broker/embedded', 'src/databases/embedded', 'src/jobs'],
   'lz4-napi': ['src/broker/kafka'],
   // Not imported: bin/launch.js runs it.
   node: [],

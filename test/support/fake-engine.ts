@@ -3,11 +3,13 @@ import type {
   BacklogView,
   EngineView,
   HistoryQuery,
+  JobsView,
   LiveEntry,
   LiveWindow,
   ReplayJob,
   ReplayRequest,
 } from '../../src/api/index.ts';
+import type { JobView } from '../../src/jobs/index.ts';
 import { FatalError } from '../../src/model/index.ts';
 import { type MemoryBroker, memoryBroker } from './memory-broker.ts';
 
@@ -55,6 +57,56 @@ const backlogView = (sink: string): BacklogView => ({
   lastError: null,
   nextAttemptAt: null,
 });
+
+const jobView = (state: JobView['state']): JobView => ({
+  id: 'j1',
+  kind: 'verify',
+  title: 'kairos.votes',
+  state,
+  input: {},
+  noun: 'points',
+  units: { total: 4, done: 1, failed: 1, running: 0 },
+  progress: { done: 10, total: 40 },
+  perSecond: null,
+  etaMs: null,
+  createdAt: 1_700_000_000_000,
+  endedAt: null,
+  error: null,
+});
+
+/** One job, `j1`, which is as it was last told to be. */
+function fakeJobs(asked: unknown[]): JobsView {
+  let state: JobView['state'] = 'running';
+  const told = (next: JobView['state']) => async (id: string) => {
+    if (id !== 'j1') return undefined;
+    state = next;
+    return jobView(state);
+  };
+  return {
+    submit: async (kind, input) => {
+      asked.push({ kind, input });
+      if (kind === 'verify') return jobView(state);
+      throw new FatalError(`no job is of the kind ${kind}`, { code: 'UNKNOWN_KIND' });
+    },
+    list: () => [jobView(state)],
+    get: (id) => (id === 'j1' ? jobView(state) : undefined),
+    pause: told('paused'),
+    resume: told('running'),
+    retry: told('running'),
+    cancel: told('cancelled'),
+    report: (id) =>
+      id === 'j1'
+        ? {
+            ...jobView(state),
+            failures: [{ unit: 'hour 1', code: 'SINK_FAILED', message: 'it said no', attempts: 3 }],
+            notes: [],
+            noteCount: 0,
+            results: [],
+            summary: [],
+          }
+        : undefined,
+  };
+}
 
 /** Topics `votes` (keyed by validator, 2 partitions), `plain` (1) and `tidemark.state` (internal). */
 export async function fakeEngine(): Promise<FakeEngine> {
@@ -148,6 +200,7 @@ export async function fakeEngine(): Promise<FakeEngine> {
         return cancelled;
       },
     },
+    jobs: fakeJobs(asked),
     backlog: async () => sinks.map(backlogView),
     flushBacklog: async () => true,
     clearBacklog: async () => 7,

@@ -8,6 +8,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FatalError } from '../../model/index.ts';
+import { incarnationOf } from '../../runtime/index.ts';
 import type { Storage } from './storage.ts';
 
 /** The running engine of a directory, as `engine.json` tells it. */
@@ -25,33 +26,6 @@ interface OwnerRecord extends EngineOwner {
 }
 
 const fileOf = (directory: string) => join(directory, 'engine.json');
-
-/** Boot id and start tick of a live process; undefined when there is none; null when the system can't tell. */
-function incarnationOf(pid: number): string | null | undefined {
-  let bootId: string;
-  try {
-    bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return isSignalable(pid) ? null : undefined;
-  }
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold anything; state is the first field after it, start time the twentieth.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : `${bootId}:${fields[19]}`;
-  } catch {
-    return undefined;
-  }
-}
-
-function isSignalable(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
 
 const isAlive = (owner: OwnerRecord): boolean => {
   const incarnation = incarnationOf(owner.pid);
