@@ -3,6 +3,7 @@
  * else takes what it needs as arguments. `startEngine` is a whole Tidemark in this process; roles pick its parts.
  */
 import { type VoteFeeds, voteLatency } from '../topologies/index.ts';
+import { defaultRules } from './alerts/index.ts';
 import { createServer, type EngineView, type TaskView, type TopologyView } from './api/index.ts';
 import type { Broker } from './broker/index.ts';
 import { type Jobs, Replays, replayKind } from './jobs/index.ts';
@@ -26,6 +27,7 @@ import {
   TopologyRunner,
 } from './stream/index.ts';
 import { version } from './version.ts';
+import { alertsOf } from './wiring/alerts.ts';
 import { backlogOf } from './wiring/backlog.ts';
 import { type BoundFeed, type Databases, openDatabases } from './wiring/feeds.ts';
 import { historyFrom } from './wiring/history.ts';
@@ -245,6 +247,7 @@ class RunningEngine implements Engine {
       get jobs() {
         return jobs();
       },
+      alerts: alertsOf(defaultRules, { broker, clock }),
       backlog: () =>
         Promise.all(
           this.#wantedFeeds(this.#databases?.feeds ?? []).map((bound) =>

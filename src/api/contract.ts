@@ -5,10 +5,12 @@
 import type { Broker } from '../broker/index.ts';
 import type { Jobs } from '../jobs/index.ts';
 import type { Rollup } from '../model/index.ts';
+import type { Alerts } from './alerts/port.ts';
 import type { AnnotationsPort } from './annotations/port.ts';
 import type { FleetPort } from './fleet/port.ts';
 import type { KairosPort } from './kairos/port.ts';
 
+export type * from './alerts/port.ts';
 export type * from './annotations/port.ts';
 export type * from './fleet/port.ts';
 
@@ -177,6 +179,7 @@ export interface EngineView {
   readonly live: LiveVotes;
   readonly history: History;
   readonly replays: Replays;
+  readonly alerts: Alerts;
   /** Absent: there is no `/v1/fleet`. */
   readonly fleet?: FleetPort | undefined;
   /** Absent: there is no `/v1/annotations`. */

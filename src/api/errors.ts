@@ -84,10 +84,25 @@ export const catalogue = {
     title: 'No such job',
     cure: 'GET /v1/jobs lists the jobs of this process.',
   },
+  UNKNOWN_ALERT: {
+    status: 404,
+    title: 'No such alert',
+    cure: 'GET /v1/alerts lists those that are pending or firing, and the history.',
+  },
+  UNKNOWN_SILENCE: {
+    status: 404,
+    title: 'No such silence',
+    cure: 'GET /v1/alerts/silences lists them.',
+  },
   METHOD_NOT_ALLOWED: {
     status: 405,
     title: 'Method not offered here',
     cure: 'The Allow header names the methods.',
+  },
+  ALERT_NOT_FIRING: {
+    status: 409,
+    title: 'The alert is not firing',
+    cure: 'Only an alert that fires can be acknowledged; it may have resolved meanwhile.',
   },
   PAYLOAD_TOO_LARGE: {
     status: 413,
@@ -160,6 +175,11 @@ export const catalogue = {
     status: 429,
     title: 'Too many replays at once',
     cure: 'Wait for one to end, or DELETE one.',
+  },
+  TOO_MANY_SILENCES: {
+    status: 429,
+    title: 'Too many silences at once',
+    cure: 'DELETE one, or make one whose matchers fit more.',
   },
   INTERNAL: {
     status: 500,

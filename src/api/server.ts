@@ -14,6 +14,7 @@ import {
   systemClock,
 } from '../runtime/index.ts';
 import { guardAccess } from './access.ts';
+import { alerts } from './alerts/plugin.ts';
 import { annotations } from './annotations/plugin.ts';
 import type { ApiContext } from './context.ts';
 import type { EngineView } from './contract.ts';
@@ -122,7 +123,17 @@ export async function createServer(
   });
   app.addHook('preClose', async () => stopping.abort());
 
-  for (const plugin of [operations, topics, live, history, replays, fleet, annotations, jobs]) {
+  for (const plugin of [
+    operations,
+    topics,
+    live,
+    history,
+    replays,
+    fleet,
+    annotations,
+    alerts,
+    jobs,
+  ]) {
     await app.register((scope) => plugin(scope, context));
   }
   const store = engine.kairos;

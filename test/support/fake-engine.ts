@@ -11,6 +11,7 @@ import type {
 } from '../../src/api/index.ts';
 import type { JobView } from '../../src/jobs/index.ts';
 import { FatalError } from '../../src/model/index.ts';
+import { fakeAlerts } from './fake-alerts.ts';
 import { type MemoryBroker, memoryBroker } from './memory-broker.ts';
 
 export interface FakeEngine extends EngineView {
@@ -201,6 +202,7 @@ export async function fakeEngine(): Promise<FakeEngine> {
       },
     },
     jobs: fakeJobs(asked),
+    alerts: fakeAlerts(),
     backlog: async () => sinks.map(backlogView),
     flushBacklog: async () => true,
     clearBacklog: async () => 7,

@@ -1,0 +1,82 @@
+/** What the alert routes need of the engine; every shape is also the JSON that leaves the door. */
+import type {
+  Acknowledgement,
+  AlertMatchers,
+  AlertSeverity,
+  AlertTransition,
+  Silence,
+} from '../../model/index.ts';
+
+/** An alert as it stands. */
+export interface AlertView extends AlertTransition {
+  /** Of this episode. */
+  readonly acknowledged: Acknowledgement | null;
+  /** Id of a silence in force that fits. */
+  readonly silencedBy: string | null;
+}
+
+export interface AlertRuleView {
+  readonly name: string;
+  readonly kind: 'threshold' | 'absent';
+  /** One sentence: `mean of cpu.usage over 5 min above 70 (critical above 90)`. */
+  readonly description: string;
+  readonly enabled: boolean;
+  /** What is measured: `cpu.usage`, `vote.latency`, `sink.failing`, … */
+  readonly measure: string;
+  readonly unit: string;
+  /** Condition: the value is above or below the threshold; for `absent`, seconds without a sign of life. */
+  readonly direction: 'above' | 'below';
+  readonly warning: number | null;
+  readonly critical: number | null;
+  /** How far back over the threshold the value must come to resolve. */
+  readonly hysteresis: number;
+  /** How long the condition must hold, ms of event time. */
+  readonly forMs: number;
+  readonly overrides: readonly {
+    readonly match: AlertMatchers;
+    readonly warning: number | null;
+    readonly critical: number | null;
+    readonly enabled: boolean;
+  }[];
+  /** Alerts of this rule that fire now. */
+  readonly firing: number;
+}
+
+export interface SilenceView extends Silence {
+  readonly state: 'pending' | 'active' | 'expired';
+}
+
+export interface AlertQuery {
+  /** Of the history, half-open on `at`, ms. */
+  readonly from: number;
+  readonly to: number;
+  /** Of the history. */
+  readonly limit: number;
+  readonly rule?: string;
+  readonly severity?: AlertSeverity;
+}
+
+export interface AlertsView {
+  /** Newest first. */
+  readonly firing: readonly AlertView[];
+  readonly pending: readonly AlertView[];
+  /** Transitions, newest first. */
+  readonly history: readonly AlertTransition[];
+}
+
+export interface Alerts {
+  list(query: AlertQuery): Promise<AlertsView>;
+  rules(): Promise<readonly AlertRuleView[]>;
+  /** Durable when it resolves. Rejects with UNKNOWN_ALERT or ALERT_NOT_FIRING. */
+  acknowledge(
+    id: string,
+    note: { readonly by: string | null; readonly comment: string | null },
+  ): Promise<AlertView>;
+  silences(): Promise<readonly SilenceView[]>;
+  /** Durable when it resolves. Rejects with TOO_MANY_SILENCES. */
+  silence(
+    silence: Omit<Silence, 'id' | 'createdAt' | 'startsAt'> & { readonly startsAt?: number },
+  ): Promise<SilenceView>;
+  /** Ends it now; undefined when there is none of that id. */
+  endSilence(id: string): Promise<SilenceView | undefined>;
+}
