@@ -5,7 +5,8 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -34,11 +35,23 @@ const rate = options.number('votes-per-second');
 const noise = noiseNow();
 
 const data = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+const loopFile = join(data, 'loop.json');
+/** A folder: takes a CPU profile of the engine while it is asked; its figures then are worth nothing. */
+const profile = process.env.LOOP_PROBE_PROFILE;
 const engine = spawn(
   process.execPath,
   [fileURLToPath(new URL('../bin/tidemark', import.meta.url)), 'up', '--data', data, '--port', '0'],
-  // No server of the surroundings: the embedded log and stores only.
-  { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, LOG_LEVEL: 'warn' } },
+  {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // No server of the surroundings: the embedded log and stores only.
+    env: {
+      PATH: process.env.PATH,
+      LOG_LEVEL: 'warn',
+      NODE_OPTIONS: `--import ${new URL('./support/loop-probe.ts', import.meta.url)}`,
+      LOOP_PROBE_OUT: loopFile,
+      ...(profile === undefined ? {} : { LOOP_PROBE_PROFILE: profile }),
+    },
+  },
 );
 const idle = spawn(
   process.execPath,
@@ -77,12 +90,16 @@ async function measure(url: string, idleUrl: string): Promise<void> {
     `${idleUrl}/`,
   ];
   const rounds: Record<string, number[]>[] = [];
+  engine.kill('SIGUSR2');
   for (let round = 0; round < ROUNDS; round++) {
     rounds.push(await ask(url, seconds / ROUNDS, routes));
   }
+  engine.kill('SIGUSR2');
   const lagAtEnd = await lag(url);
+  while (!existsSync(loopFile)) await sleep(50);
+  const loop = JSON.parse(await readFile(loopFile, 'utf8')) as Record<string, number>;
   flowing.abort();
-  report(routes, rounds, await flow, lagAtEnd);
+  report(routes, rounds, await flow, lagAtEnd, loop);
 }
 
 /** Publishes at the pace of the votes; catches up after a slow answer. Resolves with votes per second. */
@@ -154,6 +171,7 @@ function report(
   rounds: readonly Record<string, number[]>[],
   votesPerSecond: number,
   lagAtEnd: number,
+  loop: Readonly<Record<string, number>>,
 ): void {
   process.stdout.write(
     `${number(votesPerSecond)} votes/s flowed in; ${number(lagAtEnd)} waited at the end. ms, min / median / max of ${ROUNDS} rounds:\n`,
@@ -177,12 +195,16 @@ function report(
     line(name.startsWith('http:') ? 'an idle server beside it' : name, [route]);
   }
   line('all live endpoints', live);
+  process.stdout.write(
+    `the engine's event loop: timers waited ${loop.p50} (p50), ${loop.p99} (p99), ${loop.p999} (p99.9), ${loop.max} ms (max); ${loop.cores} cores\n`,
+  );
   warnOfNoise(noise);
   writeResults('live', noise, {
     votesPerSecond: Math.round(votesPerSecond),
     requestsPerSecond: options.number('requests-per-second'),
     seconds,
     lagAtEnd,
+    eventLoop: loop,
     milliseconds: results,
   });
 }

@@ -13,7 +13,12 @@ export interface StateStore {
   restored?(): void;
   /** Hands over what changed since the last call; null removes. */
   drain(put: PutState): void;
+  /** As `drain`, some DRAIN_ENTRIES at each step; for a store of many entries. Nothing changes between steps. */
+  drainInParts?(put: PutState): Generator<void, void>;
 }
+
+/** Entries handed over before others get their turn: some 1 ms. */
+export const DRAIN_ENTRIES = 256;
 
 const SEPARATOR = 0x1f;
 
@@ -48,13 +53,21 @@ export class StoreSet {
   }
 
   drain(put: PutState): void {
+    const parts = this.drainInParts(put);
+    while (parts.next().done !== true);
+  }
+
+  /** As `drain`; between steps others may have their turn, but no store may change until it is done. */
+  *drainInParts(put: PutState): Generator<void, void> {
     for (const { prefix, store } of this.#stores.values()) {
-      store.drain((key, value) => {
+      const putNamed: PutState = (key, value) => {
         const named = Buffer.allocUnsafe(prefix.length + key.length);
         named.set(prefix);
         named.set(key, prefix.length);
         put(named, value);
-      });
+      };
+      if (store.drainInParts === undefined) store.drain(putNamed);
+      else yield* store.drainInParts(putNamed);
     }
   }
 }

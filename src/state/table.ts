@@ -1,5 +1,5 @@
 /** A small map from text to values that remembers what changed: enough for counters, rings and last values. */
-import type { PutState, StateStore } from './store.ts';
+import { DRAIN_ENTRIES, type PutState, type StateStore } from './store.ts';
 
 export interface ValueCodec<V> {
   encode(value: V): Buffer;
@@ -50,9 +50,15 @@ export class Table<V> implements StateStore {
   }
 
   drain(put: PutState): void {
+    for (const _ of this.drainInParts(put));
+  }
+
+  *drainInParts(put: PutState): Generator<void, void> {
+    let handedOver = 0;
     for (const key of this.#dirty) {
       const value = this.#values.get(key);
       put(Buffer.from(key), value === undefined ? null : this.#codec.encode(value));
+      if (++handedOver % DRAIN_ENTRIES === 0) yield;
     }
     this.#dirty.clear();
   }

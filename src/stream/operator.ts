@@ -4,6 +4,7 @@
  */
 import { Observable, type OperatorFunction } from 'rxjs';
 import { type Batch, selectedCount } from './batch.ts';
+import { Outbox } from './outbox.ts';
 import { progressBatch } from './rows.ts';
 import { currentTask, type TaskContext } from './task-context.ts';
 
@@ -53,6 +54,27 @@ export function operator<A, B>(
     });
   };
   return Object.assign(apply, { [DESCRIPTION]: description });
+}
+
+/**
+ * As `operator`, for a step that may give very many rows at once, as windows do when they close: they go on in
+ * slices (see outbox.ts). What it emits are batches of plain rows.
+ */
+export function closingOperator<A, B>(
+  description: OperatorDescription,
+  start: (task: TaskContext) => BatchHandler<A, B>,
+): Operator<A, B> {
+  return operator<A, B>(description, (task) => {
+    const handler = start(task);
+    let outbox: Outbox<B> | undefined;
+    return {
+      next: (batch, emit) => {
+        const own = outbox ?? new Outbox<B>(task, emit);
+        outbox = own;
+        handler.next(batch, (rows) => own.give(rows));
+      },
+    };
+  });
 }
 
 /** What an asynchronous operator does with each batch of one task. */

@@ -44,6 +44,8 @@ export interface StageInstanceOptions {
   readonly stage: number;
   readonly partition: number;
   readonly partitions: number;
+  /** Default: no step lets others in between parts of its work; see TaskContext. */
+  readonly nextTurn?: () => Promise<void>;
 }
 
 /** The greatest time a Date can hold, ms: later than any event. */
@@ -67,7 +69,7 @@ export class StageInstance {
   #failure: { error: unknown } | undefined;
 
   constructor(options: StageInstanceOptions) {
-    const { topology, stage, partition, partitions } = options;
+    const { topology, stage, partition, partitions, nextTurn } = options;
     const instance = this;
     this.task = {
       topology: topology.name,
@@ -88,6 +90,7 @@ export class StageInstance {
         this.counts[what] += by;
       },
       defer: (work, then) => this.#held.add(work, then),
+      nextTurn,
       onIdle: (listener) => void this.#idleListeners.push(listener),
       expose: (name, view) => void this.exposed.set(name, view),
     };

@@ -35,6 +35,11 @@ export interface TaskContext {
    * their `defer`s, whatever ends first; what they throw ends the task.
    */
   defer<R>(work: Promise<R>, then: (outcome: PromiseSettledResult<R>) => void): void;
+  /**
+   * Resolves when others on this thread have had their turn; undefined where nobody else waits for one. Long work
+   * asks for it between its parts, by `defer`.
+   */
+  readonly nextTurn: (() => Promise<void>) | undefined;
   /** Called when the input is caught up and quiet, and again with false when it moves. */
   onIdle(listener: (idle: boolean) => void): void;
   /** The step being built: metric label, store name, node of the picture. */
@@ -87,6 +92,7 @@ export function standaloneTask(): TaskContext & { readonly outputs: OutputRecord
     points: () => {},
     count: () => {},
     defer: (work, then) => held.add(work, then),
+    nextTurn: undefined,
     onIdle: () => {},
     expose: () => {},
   };

@@ -46,6 +46,8 @@ export interface TaskOptions {
   readonly group: string;
 }
 
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 const CRASHES_MAX = 5;
 /** How long letting go waits for a sink that does not answer; what it had will be written again by the next owner. */
 const STOP_WITHIN_MS = 8_000;
@@ -67,6 +69,8 @@ export class Task {
   #committing: Promise<void> | undefined;
   /** A batch's work has begun and not ended: no turn and no cut until it has. */
   #draining: Promise<void> | undefined;
+  /** State is being taken into an epoch: no turn until all of it is. */
+  #cutting = false;
   readonly #writes: SinkWrites;
   #lastCommitMs = 0;
   #lastBatchMs = 0;
@@ -141,7 +145,7 @@ export class Task {
 
   /** Runs one batch of the mailbox. Returns whether there is more to do now. */
   turn(): boolean {
-    if (this.state !== 'running' || this.#draining !== undefined) return false;
+    if (!this.#free) return false;
     if (this.#full()) {
       this.#commitIfFree();
       return false;
@@ -167,7 +171,7 @@ export class Task {
 
   /** Called now and then: ends epochs in quiet times and notices idleness. `caughtUp`: the consumer is at the log's end. */
   tick(caughtUp: boolean): void {
-    if (this.state !== 'running' || this.#draining !== undefined) return;
+    if (!this.#free) return;
     const { clock, policy } = this.#options;
     const now = clock.now();
     if (
@@ -263,7 +267,7 @@ export class Task {
 
   #build(): StageInstance {
     const { topology, stage, partition, partitions } = this.#options;
-    return new StageInstance({ topology, stage, partition, partitions });
+    return new StageInstance({ topology, stage, partition, partitions, nextTurn });
   }
 
   async #beginning(topic: string): Promise<number> {
@@ -280,6 +284,11 @@ export class Task {
       this.instance.outputBytes >= policy.outputBytesMax ||
       this.#writes.pointsInFlight >= policy.pointsMax
     );
+  }
+
+  /** Whether a batch may run now. */
+  get #free(): boolean {
+    return this.state === 'running' && this.#draining === undefined && !this.#cutting;
   }
 
   #dirty(): boolean {
@@ -344,20 +353,21 @@ export class Task {
       });
   }
 
-  /** The cut is taken here, synchronously; what runs while the commit is under way belongs to the next epoch. */
+  /** The cut is taken here, and no batch runs until it is; what runs while it is committed belongs to the next epoch. */
   async #commit(): Promise<void> {
     const { clock, topology } = this.#options;
     const instance = this.instance;
     const ledger = this.#ledger as TaskLedger;
     const records = instance.takeRecords();
-    const state: StateChange[] = [];
-    instance.stores.drain((key, value) => state.push({ key, value }));
     const positions = new Map(this.#positions);
     const epoch = this.epoch + 1;
     const meta = encodeEpochMeta(epoch, topology.hash, instance.watermarks());
     this.#lastCommitMs = clock.now();
+    const writes = this.#writes.cut();
+    writes.catch(() => {});
+    const state = await this.#takeState(instance);
     // Points first, cursor after: a crash between the two writes the same points again, which changes nothing.
-    const rejected = await this.#writes.cut();
+    const rejected = await writes;
     await ledger.commit({
       appends: rejected.length === 0 ? records : [...records, ...rejected],
       state,
@@ -377,6 +387,20 @@ export class Task {
       records: records.length,
     });
     taskCounts(topology.name, instance.counts);
+  }
+
+  /** What changed since the last epoch, in parts with the event loop free in between. */
+  async #takeState(instance: StageInstance): Promise<readonly StateChange[]> {
+    const state: StateChange[] = [];
+    const parts = instance.stores.drainInParts((key, value) => state.push({ key, value }));
+    this.#cutting = true;
+    try {
+      while (parts.next().done !== true) await nextTurn();
+    } finally {
+      this.#cutting = false;
+      this.#options.ready(this);
+    }
+    return state;
   }
 
   /** What has not ended by now is not waited for; a batch in hand is as if it had not been. */

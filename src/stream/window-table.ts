@@ -7,7 +7,7 @@
  *   value  seq u32 · firstOffset f64 · lastOffset f64 · late u32 · duplicates u32 · carried length u16 · carried JSON · aggregate
  * `seq` is the order of first sight, which is the order of emission.
  */
-import type { PutState, StateStore } from '../state/index.ts';
+import { DRAIN_ENTRIES, type PutState, type StateStore } from '../state/index.ts';
 import type { Aggregate, OffsetRange } from './aggregate.ts';
 import { joinKey, splitKey } from './key-index.ts';
 
@@ -153,13 +153,22 @@ export class WindowTable<S> implements StateStore {
   }
 
   drain(put: PutState): void {
-    for (const entry of this.#removed) put(this.#keyOf(entry), null);
+    for (const _ of this.drainInParts(put));
+  }
+
+  *drainInParts(put: PutState): Generator<void, void> {
+    let handedOver = 0;
+    for (const entry of this.#removed) {
+      put(this.#keyOf(entry), null);
+      if (++handedOver % DRAIN_ENTRIES === 0) yield;
+    }
     this.#removed = [];
     for (const entry of this.#dirty) {
       entry.dirty = false;
       if (this.#windows.get(entry.start)?.end !== entry.end) continue; // Closed since: removed above or never stored.
       entry.stored = true;
       put(this.#keyOf(entry), this.#valueOf(entry));
+      if (++handedOver % DRAIN_ENTRIES === 0) yield;
     }
     this.#dirty = [];
   }

@@ -6,7 +6,7 @@
 import type { Aggregate, Windowed } from '../aggregate.ts';
 import type { Batch } from '../batch.ts';
 import { joinKey } from '../key-index.ts';
-import { type Operator, operator } from '../operator.ts';
+import { closingOperator, type Operator } from '../operator.ts';
 import type { TaskContext } from '../task-context.ts';
 import { type WindowEntry, WindowTable } from '../window-table.ts';
 import { type TimeWindows, windowStart } from '../windows.ts';
@@ -29,7 +29,7 @@ export function rollup<S>(options: RollupOptions<S>): Operator<Windowed<S>, Wind
     aggregate: aggregate.name,
     ...(by === undefined ? {} : { by }),
   };
-  return operator<Windowed<S>, Windowed<S>>({ kind: 'rollup', detail }, (task) => {
+  return closingOperator<Windowed<S>, Windowed<S>>({ kind: 'rollup', detail }, (task) => {
     const step = new RollupStep<S>(windows, aggregate, by, task);
     return { next: (batch, emit) => step.next(batch, emit) };
   });

@@ -18,7 +18,7 @@ import type { Aggregate, Windowed } from '../aggregate.ts';
 import type { Batch, Duplicates } from '../batch.ts';
 import { KeyIndex } from '../key-index.ts';
 import { carriedReader, reportRow, setLateAside } from '../late-records.ts';
-import { type Operator, operator } from '../operator.ts';
+import { closingOperator, type Operator } from '../operator.ts';
 import { type Session, SessionTable } from '../session-table.ts';
 import type { TaskContext } from '../task-context.ts';
 import { checkNotNegative, checkPositive } from '../window-check.ts';
@@ -69,7 +69,7 @@ export function session<T, S>(options: SessionOptions<S>): Operator<T, Windowed<
     aggregate: aggregate.name,
     ...(carry.length > 0 ? { carry } : {}),
   };
-  return operator<T, Windowed<S>>({ kind: 'session', detail }, (task) => {
+  return closingOperator<T, Windowed<S>>({ kind: 'session', detail }, (task) => {
     const step = new SessionStep<S>(options, task);
     return { next: (batch, emit) => step.next(batch, emit) };
   });

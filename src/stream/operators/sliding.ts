@@ -18,7 +18,7 @@ import type { Aggregate, Windowed } from '../aggregate.ts';
 import type { Batch } from '../batch.ts';
 import { KeyIndex } from '../key-index.ts';
 import { setLateAside } from '../late-records.ts';
-import { type Operator, operator } from '../operator.ts';
+import { closingOperator, type Operator } from '../operator.ts';
 import { rowsBatch } from '../rows.ts';
 import { SlidingTable, type TrailingWindow } from '../sliding-table.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -58,7 +58,7 @@ export function sliding<T, S>(options: SlidingOptions<S>): Operator<T, Windowed<
     ...(late === undefined ? {} : { late }),
     aggregate: aggregate.name,
   };
-  return operator<T, Windowed<S>>({ kind: 'sliding', detail }, (task) => {
+  return closingOperator<T, Windowed<S>>({ kind: 'sliding', detail }, (task) => {
     const step = new SlidingStep<S>(options, task);
     return { next: (batch, emit) => emit(step.next(batch)) };
   });

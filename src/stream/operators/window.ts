@@ -10,7 +10,7 @@ import type { Aggregate, Windowed } from '../aggregate.ts';
 import type { Batch, Duplicates } from '../batch.ts';
 import { KeyIndex } from '../key-index.ts';
 import { carriedReader, reportRow, setLateAside } from '../late-records.ts';
-import { type Operator, operator } from '../operator.ts';
+import { closingOperator, type Operator } from '../operator.ts';
 import { rowsBatch } from '../rows.ts';
 import type { TaskContext } from '../task-context.ts';
 import { type WindowEntry, WindowTable } from '../window-table.ts';
@@ -55,7 +55,7 @@ export function window<T, S>(options: WindowOptions<S>): Operator<T, Windowed<S>
     aggregate: aggregate.name,
     ...(carry.length > 0 ? { carry } : {}),
   };
-  return operator<T, Windowed<S>>({ kind: 'window', detail }, (task) => {
+  return closingOperator<T, Windowed<S>>({ kind: 'window', detail }, (task) => {
     const step = new WindowStep<S>(by, windows, aggregate, carry, task);
     return { next: (batch, emit) => step.next(batch, emit) };
   });
