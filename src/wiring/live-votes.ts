@@ -1,7 +1,8 @@
 /**
  * Live stats from the tasks' own memory: nothing is queried, nothing is copied until someone asks. A process
  * answers for the partitions that it owns. An answer takes the engine's own thread, so it must be cheap: of all
- * validators only those that are shown are put together, and a network is merged at most ten times a second.
+ * validators only those that are shown are put together, who there is is worked out only when that has changed, and
+ * a network is merged at most ten times a second.
  */
 import type { LastClosed, LatencySummary } from '../../topologies/index.ts';
 import type { LiveEntry, LiveSort, LiveVotes, LiveWindow } from '../api/index.ts';
@@ -24,8 +25,15 @@ interface Known {
   readonly task: LiveTask;
 }
 
+/** In a list: `rank` is worked out anew for each. */
 interface Ranked extends Known {
-  readonly rank: number | string;
+  rank: number | string;
+}
+
+/** Who a task knows, valid as long as `state` is what it was. */
+interface Roster {
+  readonly state: readonly number[];
+  readonly known: readonly Ranked[];
 }
 
 /** Merging all validators of a network costs milliseconds; an answer serves so long, and its `asOf` says from when. */
@@ -66,9 +74,31 @@ export function liveVotes(tasks: () => readonly LiveTask[], clock: Pick<Clock, '
   };
 }
 
-/** Each validator and network of the task once; also those that have only a closed window. */
+const rosters = new WeakMap<LiveTask['instance'], Roster>();
+
 function rankInto(top: Top<Ranked>, task: LiveTask, sort: LiveSort): void {
+  for (const known of rosterOf(task)) {
+    known.rank = rankOf(known, sort);
+    top.add(known);
+  }
+}
+
+/** Each validator and network of the task once; also those that have only a closed window. */
+function rosterOf(task: LiveTask): readonly Ranked[] {
+  const windows = openWindows(task);
+  const state = [closedValidators(task)?.changes ?? 0];
+  for (const { start, entries } of windows) state.push(start, entries.length);
+  const before = rosters.get(task.instance);
+  if (before?.state.length === state.length && before.state.every((n, i) => n === state[i]))
+    return before.known;
+  const known = knownOf(task, windows);
+  rosters.set(task.instance, { state, known });
+  return known;
+}
+
+function knownOf(task: LiveTask, windows: ReturnType<typeof openWindows>): readonly Ranked[] {
   const closed = closedValidators(task);
+  const known: Ranked[] = [];
   const seen = new Map<string, Set<string>>();
   const isNew = (id: string, network: string): boolean => {
     let ids = seen.get(network);
@@ -79,21 +109,21 @@ function rankInto(top: Top<Ranked>, task: LiveTask, sort: LiveSort): void {
     const before = ids.size;
     return ids.add(id).size > before;
   };
-  for (const { entries } of openWindows(task).toReversed()) {
+  for (const { entries } of windows.toReversed()) {
     for (const open of entries) {
       const [id, network] = open.key as [string, string];
       if (!isNew(id, network)) continue;
       const last = closed?.get(`validator:${id}`);
       const own = last?.rollup.network === network ? last : undefined;
-      top.add({ id, network, open, closed: own, task, rank: rankOf(id, open, own, sort) });
+      known.push({ id, network, open, closed: own, task, rank: 0 });
     }
   }
   for (const [, last] of closed?.entries() ?? []) {
     const { id, network } = last.rollup;
-    if (!isNew(id, network)) continue;
-    const rank = rankOf(id, undefined, last, sort);
-    top.add({ id, network, open: undefined, closed: last, task, rank });
+    if (isNew(id, network))
+      known.push({ id, network, open: undefined, closed: last, task, rank: 0 });
   }
+  return known;
 }
 
 function findValidator(task: LiveTask, id: string): Known | undefined {
@@ -199,12 +229,7 @@ function asOf(tasks: readonly LiveTask[]): LiveEntry['asOf'] {
 const slotOrNull = (slot: number): number | null => (slot < 0 ? null : slot);
 
 /** What a list is sorted by: numbers descending, ids ascending. */
-function rankOf(
-  id: string,
-  open: OpenEntry | undefined,
-  closed: LastClosed | undefined,
-  sort: LiveSort,
-): string | number {
+function rankOf({ id, open, closed }: Known, sort: LiveSort): string | number {
   if (sort === 'id') return id;
   if (sort === 'lastSlot') return Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
   const latency = open?.state.latency;

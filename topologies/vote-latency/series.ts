@@ -41,10 +41,23 @@ export function votePoint(vote: Vote): Point {
 export function voteDataPoint(vote: Vote): DataPoint {
   return {
     metric: 'vote_latency',
-    tags: { validator: vote.validator, vote_account: vote.voteAccount, network: vote.network },
+    tags: tagsOf(vote),
     timestampMs: vote.timestamp,
     value: BigInt(vote.landedSlot - vote.votedSlot),
   };
+}
+
+/** One object for all votes of an account: whoever stores points works out a series' tags once. */
+const knownTags = new Map<string, DataPoint['tags']>();
+const KNOWN_TAGS_MAX = 10_000;
+
+function tagsOf({ validator, voteAccount, network }: Vote): DataPoint['tags'] {
+  const known = knownTags.get(voteAccount);
+  if (known?.validator === validator && known.network === network) return known;
+  if (knownTags.size >= KNOWN_TAGS_MAX) knownTags.clear();
+  const tags = Object.freeze({ validator, vote_account: voteAccount, network });
+  knownTags.set(voteAccount, tags);
+  return tags;
 }
 
 /** A rollup for InfluxDB; `step` only where one bucket holds several. Percentiles are floats, counts integers. */

@@ -12,7 +12,7 @@ import type { Tables } from './storage.ts';
 import type { Partition } from './topics.ts';
 
 /** A batch is of about this many bytes and at most 4,096 records; one larger record comes alone. A turn is a batch. */
-const BATCH_BYTES_MAX = 256 * 1024;
+const BATCH_BYTES_MAX = 512 * 1024;
 const REVOKE_TIMEOUT_MS = 10_000;
 
 export interface ConsumerParts {

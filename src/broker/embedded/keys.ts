@@ -31,14 +31,14 @@ const readU64 = (source: Buffer, at: number): number =>
   source.readUInt32BE(at) * 0x1_0000_0000 + source.readUInt32BE(at + 4);
 
 export function partitionKey(topicNumber: number, partition: number): Buffer {
-  const key = Buffer.allocUnsafeSlow(8);
+  const key = Buffer.allocUnsafe(8);
   key.writeUInt32BE(topicNumber, 0);
   key.writeUInt32BE(partition, 4);
   return key;
 }
 
 export function blockKey(partition: Buffer, base: number): Buffer {
-  const key = Buffer.allocUnsafeSlow(16);
+  const key = Buffer.allocUnsafe(16);
   key.set(partition, 0);
   writeU64(key, base, 8);
   return key;
@@ -46,7 +46,7 @@ export function blockKey(partition: Buffer, base: number): Buffer {
 
 /** `timestampMs` below 0 counts as 0: no record is older. */
 export function timeKey(partition: Buffer, timestampMs: number, base: number): Buffer {
-  const key = Buffer.allocUnsafeSlow(24);
+  const key = Buffer.allocUnsafe(24);
   key.set(partition, 0);
   writeU64(key, Math.max(0, Math.ceil(timestampMs)), 8);
   writeU64(key, base, 16);
@@ -75,20 +75,20 @@ export function afterPrefix(prefix: Buffer): Buffer {
 
 export function namedPartitionKey(names: readonly string[], partition: number): Buffer {
   const text = Buffer.from(`${names.join('\0')}\0`);
-  const key = Buffer.allocUnsafeSlow(text.length + 4);
+  const key = Buffer.allocUnsafe(text.length + 4);
   key.set(text, 0);
   key.writeUInt32BE(partition, text.length);
   return key;
 }
 
 export function u32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32BE(value, 0);
   return bytes;
 }
 
 export function f64(value: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(8);
+  const bytes = Buffer.allocUnsafe(8);
   bytes.writeDoubleLE(value, 0);
   return bytes;
 }
@@ -98,7 +98,7 @@ const INLINE = 1;
 const HASHED = 2;
 
 const statePrefix = (state: number, kind: number): Buffer => {
-  const prefix = Buffer.allocUnsafeSlow(5);
+  const prefix = Buffer.allocUnsafe(5);
   prefix.writeUInt32BE(state, 0);
   prefix[4] = kind;
   return prefix;
@@ -116,7 +116,7 @@ export function encodeEntry(
   value: Buffer | null,
 ): { readonly key: Buffer; readonly value: Buffer | null } {
   if (key.length <= STATE_KEY_BYTES_MAX) {
-    const stored = Buffer.allocUnsafeSlow(5 + key.length);
+    const stored = Buffer.allocUnsafe(5 + key.length);
     stored.writeUInt32BE(state, 0);
     stored[4] = INLINE;
     stored.set(key, 5);

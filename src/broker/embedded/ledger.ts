@@ -15,7 +15,7 @@ import {
   u32,
 } from './keys.ts';
 import type { Stage } from './stage.ts';
-import type { Table, Tables } from './storage.ts';
+import type { Table, Tables, Write } from './storage.ts';
 import { checkName, type Topics } from './topics.ts';
 import type { Writer } from './writer.ts';
 
@@ -35,6 +35,8 @@ export interface LedgerParts {
 const LEDGER_ID_BYTES_MAX = 1000;
 /** Entries handed over between two turns of the event loop while restoring. */
 const ENTRIES_PER_TURN = 4096;
+/** State entries made ready to write between two turns: some 1 ms. */
+const ENCODED_PER_TURN = 1024;
 
 /** Fences whoever had the ledger before; resolves once that is on disk. */
 export async function openLedger(parts: LedgerParts, options: LedgerOptions): Promise<TaskLedger> {
@@ -141,9 +143,10 @@ class EmbeddedLedger implements TaskLedger {
       });
     this.#committing = true;
     try {
+      const changes = await this.#encoded(epoch.state);
       await this.#parts.writer.run({
         bytes: epochBytes(epoch),
-        stage: (stage) => this.#stage(stage, epoch),
+        stage: (stage) => this.#stage(stage, epoch, changes),
       });
     } finally {
       this.#committing = false;
@@ -154,7 +157,19 @@ class EmbeddedLedger implements TaskLedger {
     this.#closed = true;
   }
 
-  #stage(stage: Stage, epoch: EpochCommit): void {
+  /** What can be done before the write, with the event loop free in between. */
+  async #encoded(changes: EpochCommit['state']): Promise<readonly Write[]> {
+    const table = this.#parts.tables.state;
+    const writes: Write[] = [];
+    for (const change of changes) {
+      if (writes.length % ENCODED_PER_TURN === ENCODED_PER_TURN - 1)
+        await new Promise((resolve) => setImmediate(resolve));
+      writes.push({ table, ...encodeEntry(this.#state, change.key, change.value) });
+    }
+    return writes;
+  }
+
+  #stage(stage: Stage, epoch: EpochCommit, changes: readonly Write[]): void {
     const { state, groups, ledgers } = stage.tables;
     this.#assertOwned(stage.getShared(ledgers, this.#key));
     for (const { topic, partition, offset } of epoch.offsets) {
@@ -164,10 +179,7 @@ class EmbeddedLedger implements TaskLedger {
     const append = this.#parts.appender.prepare(epoch.appends, ({ topic }) => topic);
     // From here on nothing refuses.
     append(stage);
-    for (const change of epoch.state) {
-      const { key, value } = encodeEntry(this.#state, change.key, change.value);
-      stage.writes.push({ table: state, key, value });
-    }
+    for (const change of changes) stage.writes.push(change);
     stage.put(state, metaKey(this.#state), epoch.meta);
     for (const { topic, partition, offset } of epoch.offsets)
       stage.put(groups, this.#offsetKey(topic, partition), f64(offset));

@@ -9,7 +9,7 @@ import { encodeHead, type Head, type Partition } from './topics.ts';
 
 /** Value of the `times` table: the block's own highest time, and its size. */
 export function encodeTimeEntry(timestampMs: number, bytes: number): Buffer {
-  const entry = Buffer.allocUnsafeSlow(12);
+  const entry = Buffer.allocUnsafe(12);
   entry.writeDoubleLE(timestampMs, 0);
   entry.writeUInt32LE(bytes, 8);
   return entry;

@@ -42,7 +42,7 @@ export const emptyHead: Head = {
 };
 
 export function encodeHead(head: Head): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(48);
+  const bytes = Buffer.allocUnsafe(48);
   bytes.writeDoubleLE(head.firstOffset, 0);
   bytes.writeDoubleLE(head.nextOffset, 8);
   bytes.writeDoubleLE(head.timestampMs, 16);

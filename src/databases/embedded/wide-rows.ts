@@ -36,7 +36,7 @@ const SWEEP_INTERVAL_MS = minutes(1);
 /** Entries removed in one transaction of a sweep, so that writers wait at most a few milliseconds. */
 const SWEEP_ENTRIES = 2_000;
 /** Cells or row keys written in one transaction, which holds the event loop for some 2 ms. */
-const WRITE_CELLS = 500;
+const WRITE_CELLS = 250;
 const WRITE_ROW_KEYS = 250;
 const PAGE_CELLS = 5_000;
 const PAGE_ENTRIES = 1_000;

@@ -17,13 +17,19 @@ export interface LatestOptions<T> {
 export interface LatestView<V> {
   get(key: string): V | undefined;
   entries(): IterableIterator<[string, V]>;
+  /** Grows with every row kept since the task began: while it stands still, nothing here has changed. */
+  readonly changes: number;
 }
 
 export function latest<T>(options: LatestOptions<T>): Operator<T, T> {
   return operator<T, T>({ kind: 'latest', detail: { as: options.as } }, (task) => {
     const table = new Table<{ order: number; value: unknown }>(jsonValues());
     task.store(table);
+    let changes = 0;
     const view: LatestView<unknown> = {
+      get changes() {
+        return changes;
+      },
       get: (key) => table.get(key)?.value,
       *entries() {
         for (const [key, kept] of table.entries()) yield [key, kept.value];
@@ -37,8 +43,9 @@ export function latest<T>(options: LatestOptions<T>): Operator<T, T> {
           const key = options.key(row);
           const order = options.order(row);
           const before = table.get(key);
-          if (before === undefined || order >= before.order)
-            table.set(key, { order, value: options.keep(row) });
+          if (before !== undefined && order < before.order) return;
+          table.set(key, { order, value: options.keep(row) });
+          changes++;
         });
         emit(batch);
       },
