@@ -1,0 +1,49 @@
+/** `tidemark up` in one process, without the launcher in front of it, so that its figures are its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+export interface TidemarkProcess {
+  readonly url: string;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+export async function startTidemark(options: {
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Behind `up`. */
+  readonly flags?: readonly string[];
+}): Promise<TidemarkProcess> {
+  const { directory, environment, flags = ['--roles', 'api'] } = options;
+  mkdirSync(directory, { recursive: true });
+  const child = spawn(
+    process.execPath,
+    [program, 'up', '--data', directory, '--port', '0', ...flags],
+    {
+      env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...environment },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const exited = once(child, 'exit');
+  const url = await new Promise<string>((resolve, reject) => {
+    let printed = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      printed += bytes;
+      const found = /^listening on (\S+)$/m.exec(printed)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.once('exit', () => reject(new Error(`tidemark ended: ${printed}`)));
+  });
+  return {
+    url,
+    pid: child.pid as number,
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
