@@ -11,3 +11,4 @@ export {
 } from './replay.ts';
 export type { DiffReport } from './replay-diff.ts';
 export type { ReplayPoint } from './replay-range.ts';
+export * from './rollups/index.ts';

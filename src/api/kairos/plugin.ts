@@ -13,6 +13,7 @@ import { metadataRoutes } from './metadata.ts';
 import { nameRoutes } from './names.ts';
 import type { KairosPort } from './port.ts';
 import { queryRoutes } from './queries.ts';
+import { rollupRoutes } from './rollups.ts';
 import { addRoutes, type KairosRoute } from './routes.ts';
 
 export interface KairosContext {
@@ -41,6 +42,7 @@ export async function kairos(app: FastifyInstance, context: KairosContext): Prom
     ...dataPointRoutes(context),
     ...queryRoutes(context),
     ...metadataRoutes(store),
+    ...rollupRoutes(context),
   ]);
 }
 

@@ -20,7 +20,7 @@ export interface KairosPort extends SeriesStore {
       service: string,
       serviceKey: string,
       key: string,
-    ): Promise<{ readonly value: string } | undefined>;
+    ): Promise<{ readonly value: string; readonly writtenAtMs: number } | undefined>;
     writeServiceValue(
       service: string,
       serviceKey: string,

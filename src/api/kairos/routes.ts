@@ -1,7 +1,7 @@
 /** The table of KairosDB's paths, so that a known path with another method is told which ones there are. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-type Method = 'GET' | 'POST' | 'DELETE';
+type Method = 'GET' | 'POST' | 'DELETE' | 'PUT';
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
 export interface KairosRoute {
@@ -14,7 +14,7 @@ export interface KairosRoute {
 }
 
 /** KairosDB's order. */
-const ALLOW_ORDER = ['HEAD', 'DELETE', 'POST', 'GET', 'OPTIONS'] as const;
+const ALLOW_ORDER = ['HEAD', 'DELETE', 'POST', 'GET', 'OPTIONS', 'PUT'] as const;
 /** Answered by the server otherwise; asked with them, a path says what it does offer. */
 const OTHER_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 

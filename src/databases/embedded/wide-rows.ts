@@ -312,6 +312,25 @@ class EmbeddedWideRows implements WideRows {
     return { value, writtenAtMs };
   }
 
+  replaceServiceValue(
+    service: string,
+    serviceKey: string,
+    key: string,
+    {
+      expected,
+      value,
+    }: { readonly expected: string | undefined; readonly value: string | undefined },
+  ): Promise<boolean> {
+    return this.#write(({ index }) => {
+      const place = keyOfService('V', service, serviceKey, key);
+      const [, found] = (index.get(place, 0) ?? []) as [string?, string?];
+      if (found !== expected) return false;
+      if (value === undefined) index.remove(place);
+      else index.put(place, [key, value, this.#clock.now()], 0, 0);
+      return true;
+    });
+  }
+
   deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void> {
     return this.#write(({ index }) => {
       index.remove(keyOfService('V', service, serviceKey, key));

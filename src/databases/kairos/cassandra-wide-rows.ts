@@ -262,6 +262,27 @@ class CassandraWideRows implements WideRows {
     return { value: row.value as string, writtenAtMs: Number(row.written) };
   }
 
+  async replaceServiceValue(
+    service: string,
+    serviceKey: string,
+    key: string,
+    {
+      expected,
+      value,
+    }: { readonly expected: string | undefined; readonly value: string | undefined },
+  ): Promise<boolean> {
+    const place = [service, serviceKey, key];
+    const { rows } = await (expected === undefined
+      ? value === undefined
+        ? this.#session.readForWrite(statements.readService, place)
+        : this.#session.readForWrite(statements.createService, [...place, value])
+      : value === undefined
+        ? this.#session.readForWrite(statements.removeService, [...place, expected])
+        : this.#session.readForWrite(statements.replaceService, [value, ...place, expected]));
+    if (expected === undefined && value === undefined) return rows.length === 0;
+    return rows[0]?.['[applied]'] === true;
+  }
+
   async deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void> {
     await this.#session.write(statements.deleteService, [service, serviceKey, key]);
     await this.#session.write(statements.touchService, [service, serviceKey]);

@@ -46,6 +46,12 @@ export const statements = {
 
   writeService:
     'INSERT INTO service_index (service, service_key, key, value, mtime) VALUES (?, ?, ?, ?, now())',
+  createService:
+    'INSERT INTO service_index (service, service_key, key, value) VALUES (?, ?, ?, ?) IF NOT EXISTS',
+  replaceService:
+    'UPDATE service_index SET value = ? WHERE service = ? AND service_key = ? AND key = ? IF value = ?',
+  removeService:
+    'DELETE FROM service_index WHERE service = ? AND service_key = ? AND key = ? IF value = ?',
   touchService: 'INSERT INTO service_index (service, service_key, mtime) VALUES (?, ?, now())',
   readService:
     'SELECT value, WRITETIME(value) AS written FROM service_index WHERE service = ? AND service_key = ? AND key = ?',

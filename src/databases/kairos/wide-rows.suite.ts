@@ -417,6 +417,24 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
         expect((await rows.readServiceValue(service, 'sk', 'a'))?.value).toBe('third');
       });
 
+      test('are replaced only when they are what was expected, by one of many', async () => {
+        const service = fresh('swap');
+        const swap = (expected: string | undefined, value: string | undefined) =>
+          rows.replaceServiceValue(service, 'sk', 'a', { expected, value });
+        expect(await swap('other', 'x')).toBe(false);
+        expect(await swap(undefined, 'first')).toBe(true);
+        expect(await swap(undefined, 'second')).toBe(false);
+        const raced = await Promise.all([1, 2, 3, 4].map((i) => swap('first', `winner ${i}`)));
+        expect(raced.filter((won) => won)).toHaveLength(1);
+        const winner = `winner ${raced.indexOf(true) + 1}`;
+        expect((await rows.readServiceValue(service, 'sk', 'a'))?.value).toBe(winner);
+        expect(await swap('first', undefined)).toBe(false);
+        expect(await swap(winner, undefined)).toBe(true);
+        expect(await rows.readServiceValue(service, 'sk', 'a')).toBeUndefined();
+        expect(await swap(undefined, undefined)).toBe(true);
+        expect(await swap(undefined, 'again')).toBe(true);
+      });
+
       test('are listed by key and prefix, and a service key outlives its last key', async () => {
         const service = fresh('list');
         for (const key of ['b', 'a1', 'a2', 'é'])

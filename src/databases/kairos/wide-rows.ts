@@ -134,6 +134,17 @@ export interface WideRows {
     serviceKey: string,
     key: string,
   ): Promise<ServiceValue | undefined>;
+  /**
+   * Compare-and-set across processes: writes `value` (undefined: deletes) only when the value is `expected` (undefined:
+   * absent), and says whether it was. When it rejects, the outcome is unknown. What it has touched, `writeServiceValue`
+   * must not: Cassandra stamps such writes by a clock of its own.
+   */
+  replaceServiceValue(
+    service: string,
+    serviceKey: string,
+    key: string,
+    change: { readonly expected: string | undefined; readonly value: string | undefined },
+  ): Promise<boolean>;
   /** The service key stays known without it, as in KairosDB (spec §12). */
   deleteServiceValue(service: string, serviceKey: string, key: string): Promise<void>;
   /** One entry per key that a service key has, and one for a service key without any: duplicates, as KairosDB lists them. */

@@ -54,18 +54,25 @@ export function parseQuery(text: string, nowMs: number): Query {
   if (json === null || !isObject(json)) {
     throw new QueryFailed(`Not a JSON Object: ${jsonText(json)}`);
   }
+  return parseQueryObject(json, nowMs);
+}
+
+/** A query inside of a rollup task has the task's `context` before its own. */
+export function parseQueryObject(json: JsonObject, nowMs: number, context = ''): Query {
   const frame = parseFrame(json);
   refusePlugins(json.get('plugins'), '');
   const metrics = json.get('metrics');
   if (metrics === undefined) {
-    throw violation('query', 'metric[]', 'must have a size of at least 1');
+    throw violation(`${context}query`, 'metric[]', 'must have a size of at least 1');
   }
   if (metrics === null || !isArray(metrics)) {
     throw new QueryFailed('metrics cannot be cast to class com.google.gson.JsonArray');
   }
   return {
     cacheSeconds: frame.cacheSeconds,
-    metrics: metrics.map((metric, i) => parseMetric(metric, frame, `query.metric[${i}]`, nowMs)),
+    metrics: metrics.map((metric, i) =>
+      parseMetric(metric, frame, `${context === '' ? '' : `${context}.`}query.metric[${i}]`, nowMs),
+    ),
   };
 }
 
