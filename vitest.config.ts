@@ -11,12 +11,16 @@ export default defineConfig({
   resolve: { conditions: ['tidemark-source'] },
   ssr: { resolve: { conditions: ['tidemark-source'] } },
   test: {
+    // Seconds of work: properties with many runs, long simulations, processes. `npm run check` leaves them out.
+    tags: [{ name: 'heavy' }],
     projects: [
       {
         extends: true,
         test: {
           ...node,
           name: 'unit',
+          // Modules are loaded once per worker, not once per file: no unit test changes what others see.
+          isolate: false,
           include: [
             'src/**/*.test.ts',
             'topologies/**/*.test.ts',

@@ -93,7 +93,9 @@ const header = fc.record(
   { requiredKeys: [] },
 );
 
-test('whatever is sent, the answer is no 5xx, and every refusal is a problem with a code', async () => {
+test('whatever is sent, the answer is no 5xx, and every refusal is a problem with a code', {
+  tags: 'heavy',
+}, async () => {
   const seen = new Set<number>();
   await fc.assert(
     fc.asyncProperty(

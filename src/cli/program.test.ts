@@ -133,7 +133,7 @@ describe('publish', () => {
     expect(topic?.partitions[0]?.nextOffset).toBe(3);
   });
 
-  test('reads files of many requests in order', async () => {
+  test('reads files of many requests in order', { tags: 'heavy' }, async () => {
     const file = join(directory, 'lines');
     const lines = Array.from({ length: 30_000 }, (_, i) =>
       JSON.stringify({ i, x: 'y'.repeat(90) }),
@@ -201,7 +201,10 @@ describe('subscribe', () => {
     expect((await done).code).toBe(0);
   });
 
-  test('goes on after the engine was restarted, without loss or repeat', async () => {
+  test('goes on after the engine was restarted, without loss or repeat', {
+    tags: 'heavy',
+    timeout: 15_000,
+  }, async () => {
     engine.broker.put('plain', 0, '1');
     const words = at('subscribe', 'plain', '--from', 'beginning', '--count', '3');
     const { out, done } = run(words);
@@ -212,7 +215,7 @@ describe('subscribe', () => {
     await server.listen({ host: '127.0.0.1', port: Number(new URL(url).port) });
     engine.broker.put('plain', 0, '3');
     expect(await done).toMatchObject({ code: 0, out: '1\n2\n3\n' });
-  }, 15_000);
+  });
 
   test('refusals end it', async () => {
     expect(await run(at('subscribe', 'nope')).done).toMatchObject({ code: 2 });
@@ -246,7 +249,7 @@ describe('replay', () => {
     ]);
   });
 
-  test('a diff that finds differences prints them and exits 1', async () => {
+  test('a diff that finds differences prints them and exits 1', { tags: 'heavy' }, async () => {
     const words = at('replay', 'vote-latency', '--from', 'beginning', '--diff');
     finish({ diff: { compared: 12, different: 0, examples: [] } });
     expect(await run(words).done).toMatchObject({ code: 0, out: 'compared 12, different 0\n' });
@@ -442,7 +445,7 @@ describe('simulated votes', () => {
     for (const { key, value } of records.slice(0, 100)) expect(key).toBe(value.validator);
   });
 
-  test('keep their rate until stopped', async () => {
+  test('keep their rate until stopped', { tags: 'heavy' }, async () => {
     const { done } = run(at('simulate', 'votes', '--rate', '200'));
     await systemClock.sleep(1_000);
     stop.abort();

@@ -4,7 +4,9 @@ import { recordedVotes } from './recorded-votes.ts';
 
 const votes = [...recordedVotes()];
 
-it('holds every vote of the recording, keyed by its validator, by landed slot', () => {
+it('holds every vote of the recording, keyed by its validator, by landed slot', {
+  tags: 'heavy',
+}, () => {
   expect(votes).toHaveLength(67_980);
   let landed = 0;
   for (const { key, value } of votes) {

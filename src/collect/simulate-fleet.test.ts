@@ -38,7 +38,9 @@ test('the same seed gives the same readings, another seed others; time never goe
   expect(times).toEqual(times.toSorted((a, b) => a - b));
 });
 
-test('without faults no five-minute mean of a week comes near the usual thresholds', () => {
+test('without faults no five-minute mean of a week comes near the usual thresholds', {
+  tags: 'heavy',
+}, () => {
   const week = () =>
     simulateFleet({
       hosts: 4,
@@ -56,7 +58,7 @@ test('without faults no five-minute mean of a week comes near the usual threshol
   }
 });
 
-test('each fault shows in the series that its label names, in its time', () => {
+test('each fault shows in the series that its label names, in its time', { tags: 'heavy' }, () => {
   const at = startMs + hours(10);
   const faults = faultKinds.map((kind, i) => faultOf(hostName(i), kind, at, at + minutes(40)));
   const run = [
@@ -82,7 +84,7 @@ test('each fault shows in the series that its label names, in its time', () => {
   expect(down).toEqual([]);
 });
 
-test('the labels are known beforehand and are the faults that come', () => {
+test('the labels are known beforehand and are the faults that come', { tags: 'heavy' }, () => {
   const options = { seed: 3, hosts: 12, startMs, durationMs: days(7), intervalMs: 60_000 };
   const faults = faultsOf(options);
   expect(faults.length).toBeGreaterThan(10);

@@ -32,13 +32,13 @@ const digest = (options: VoteSimulation) => {
 };
 
 describe('simulateVotes', () => {
-  it('gives the same bytes for the same seed, others for another', () => {
+  it('gives the same bytes for the same seed, others for another', { tags: 'heavy' }, () => {
     const small = { ...usual, count: 20_000 };
     expect(digest(small)).toBe(digest(small));
     expect(digest({ ...small, seed: 8 })).not.toBe(digest(small));
   });
 
-  it('keeps every value whole while later ones are written beside it', () => {
+  it('keeps every value whole while later ones are written beside it', { tags: 'heavy' }, () => {
     const votes = [...simulateVotes({ ...usual, count: 50_000 })];
     const texts = votes.map(({ value }) => value.toString());
     for (const text of texts) expect(JSON.stringify(JSON.parse(text))).toBe(text);
@@ -56,7 +56,7 @@ describe('simulateVotes', () => {
     }
   });
 
-  it('repeats, disorders and delays the shares that it was told to', () => {
+  it('repeats, disorders and delays the shares that it was told to', { tags: 'heavy' }, () => {
     const votes = parsed(usual);
     const identities = new Set(votes.map((vote) => `${vote.voteAccount} ${vote.votedSlot}`));
     const duplicateShare = 1 - identities.size / votes.length;
@@ -87,7 +87,7 @@ describe('simulateVotes', () => {
     );
   });
 
-  it('lands votes with the latencies of testnet', () => {
+  it('lands votes with the latencies of testnet', { tags: 'heavy' }, () => {
     const latencies = parsed(usual).map((vote) => vote.landedSlot - vote.votedSlot);
     const share = (latency: number) =>
       latencies.filter((x) => x === latency).length / latencies.length;
@@ -167,7 +167,7 @@ describe('VoteTruth', () => {
     expect(truth.totals().late).toBe(1);
   });
 
-  it('adds up to every record of a simulation', () => {
+  it('adds up to every record of a simulation', { tags: 'heavy' }, () => {
     const truth = new VoteTruth();
     for (const { key, value } of simulateVotes({ ...usual, lateShare: 0.01 })) {
       truth.add(key[0]! % 4, value);

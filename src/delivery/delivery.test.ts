@@ -513,7 +513,10 @@ describe('stop', () => {
   });
 });
 
-test('whatever the sink does, a resolved write is stored but for its rejections, and nothing is held', async () => {
+test('whatever the sink does, a resolved write is stored but for its rejections, and nothing is held', {
+  tags: 'heavy',
+  timeout: 60_000,
+}, async () => {
   const trouble = fc.constantFrom('ok', 'away', 'busy', 'wait', 'denied', 'bug', 'hang', 'slow');
   await fc.assert(
     fc.asyncProperty(
@@ -580,7 +583,7 @@ test('whatever the sink does, a resolved write is stored but for its rejections,
     ),
     { numRuns: 150 },
   );
-}, 60_000);
+});
 
 test('points, rejections, retries and the breaker show in the metrics under the sink', async () => {
   const clock = new ManualClock();

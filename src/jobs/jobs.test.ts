@@ -238,7 +238,7 @@ describe('after the process ended', () => {
     expect(found).toEqual({ at: 5 });
   });
 
-  it('a plan that had not ended is made again', async () => {
+  it('a plan that had not ended is made again', { tags: 'heavy' }, async () => {
     let planning = 0;
     const kind: JobKind<{ n: number }> = {
       ...counting(),

@@ -146,11 +146,13 @@ describe('accuracy', () => {
     }
   });
 
-  test('a million values fit into a few kilobytes', () => {
+  test('a million values fit into a few kilobytes', { tags: 'heavy' }, () => {
     expect(digestOf(series('heavy tail', 1_000_000)).toBytes().length).toBeLessThan(4_200);
   });
 
-  test('quantiles never fall as q rises, and shares never fall as x rises', () => {
+  test('quantiles never fall as q rises, and shares never fall as x rises', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(anyValues, (values) => {
         fc.pre(values.length > 0);
@@ -220,7 +222,9 @@ function goldenSeries(name: string): number[] {
 }
 
 describe('merging', () => {
-  test('parts merged err no more than 0.01, however the values were parted', () => {
+  test('parts merged err no more than 0.01, however the values were parted', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...Object.keys(SHAPES)),
@@ -342,7 +346,9 @@ describe('determinism', () => {
     );
   });
 
-  test('repeats after the cells are full are found, or not, alike before and after a restore', () => {
+  test('repeats after the cells are full are found, or not, alike before and after a restore', {
+    tags: 'heavy',
+  }, () => {
     const u = random(5);
     for (const shape of Object.keys(SHAPES)) {
       const values = Array.from(series(shape, 3_000), (x) => (u() < 0.3 ? 0.25 : x));
@@ -452,7 +458,7 @@ describe('bytes', () => {
     );
   });
 
-  test('whatever bytes come, they are a usable digest or DIGEST_CORRUPT', () => {
+  test('whatever bytes come, they are a usable digest or DIGEST_CORRUPT', { tags: 'heavy' }, () => {
     const mutated = fc
       .tuple(anyValues, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }))
       .map(([values, changes]) => {

@@ -61,7 +61,7 @@ test('nothing behind the end is read as part of a text', () => {
   for (let end = 0; end < bytes.length; end++) expect(dictionary.match(source, 0, end)).toBe(-1);
 });
 
-test('ten thousand texts that begin alike are told apart', () => {
+test('ten thousand texts that begin alike are told apart', { tags: 'heavy' }, () => {
   const dictionary = new ByteDictionary();
   for (let round = 0; round < 2; round++) {
     for (let i = 0; i < 10_000; i++) expect(dictionary.intern(`validator-${i}`)).toBe(i);

@@ -49,7 +49,9 @@ async function run(nextTurn?: () => Promise<void>) {
   };
 }
 
-test('a task that lets others in while windows close gives the same bytes as one that does not', async () => {
+test('a task that lets others in while windows close gives the same bytes as one that does not', {
+  tags: 'heavy',
+}, async () => {
   const atOnce = await run();
   let turns = 0;
   const paced = await run(async () => {

@@ -33,7 +33,7 @@ const identity = {
   ),
 };
 
-test('agrees with a memory of everything, epochs and crashes included', () => {
+test('agrees with a memory of everything, epochs and crashes included', { tags: 'heavy' }, () => {
   const steps = fc.array(
     fc.oneof(
       {
@@ -116,7 +116,7 @@ test('state that is past remembering is removed', () => {
   expect(stored.size).toBeLessThanOrEqual(28);
 });
 
-test('ever new texts do not stay for ever', () => {
+test('ever new texts do not stay for ever', { tags: 'heavy' }, () => {
   const stored = new Map<string, Buffer>();
   const seen = new Seen(WITHIN_MS, KEEP_MS);
   let sizeMax = 0;

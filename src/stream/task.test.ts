@@ -196,7 +196,7 @@ describe('a task', () => {
     expect(await valuesIn('out')).toEqual(allOut(5));
   });
 
-  it('never gives up on what is only away for a while', async () => {
+  it('never gives up on what is only away for a while', { tags: 'heavy' }, async () => {
     let left = 7;
     const { append, task, until, valuesIn } = await started({
       topology: plain((row) => {
@@ -280,7 +280,9 @@ const storing = topology('storing', ({ source }) => {
 });
 
 describe('a task with a sink', () => {
-  it('takes no more than its bounds while the sink is slow, then all of it in order', async () => {
+  it('takes no more than its bounds while the sink is slow, then all of it in order', {
+    tags: 'heavy',
+  }, async () => {
     const { sinks, written, open } = gated();
     let delivered = 0;
     const { append, clock, position, task, until } = await started({

@@ -42,7 +42,7 @@ describe('the scorer', () => {
     expect(scoreAt(perfect, 1.1, by)).toBe(0);
   });
 
-  test('finds the threshold that no other beats', () => {
+  test('finds the threshold that no other beats', { tags: 'heavy' }, () => {
     const all = corpus.map((series) => ({
       series,
       scores: readColumns(join(folder, series.name)).anomaly_score!.map(Number),

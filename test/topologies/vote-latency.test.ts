@@ -44,6 +44,7 @@ describe.each([
     [8, 512],
   ])(
     'equal an independent computation with %i partitions and batches of %i',
+    { tags: 'heavy' },
     (partitions, batchRecords) => {
       const driver = drive(voteLatency, { partitions, batchRecords });
       driver.pipe('votes', votes).end();
@@ -80,7 +81,7 @@ describe.each([
 });
 
 describe('the vote topology', () => {
-  it('gives the same bytes again after crashes at any epoch', () => {
+  it('gives the same bytes again after crashes at any epoch', { tags: 'heavy' }, () => {
     const calm = drive(voteLatency, { partitions: 2 });
     for (let at = 0; at < simulated.length; at += 5_000)
       calm.pipe('votes', simulated.slice(at, at + 5_000));

@@ -21,7 +21,7 @@ it('a job is started with what its kind needs, and found under its address', asy
   expect((await app.inject('/v1/jobs')).json().jobs).toHaveLength(1);
 });
 
-it('is paused, resumed, tried again and cancelled', async () => {
+it('is paused, resumed, tried again and cancelled', { tags: 'heavy' }, async () => {
   const { app } = await server();
   const states: string[] = [];
   for (const verb of ['pause', 'resume', 'retry']) {

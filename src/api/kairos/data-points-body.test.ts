@@ -64,7 +64,7 @@ const metricBody = fc.record(
   { requiredKeys: [] },
 );
 
-test('any body gives points, reasons or a fault, and nothing else', () => {
+test('any body gives points, reasons or a fault, and nothing else', { tags: 'heavy' }, () => {
   fc.assert(
     fc.property(fc.array(metricBody, { maxLength: 3 }), fc.nat(), (metrics, cut) => {
       const whole = JSON.stringify(metrics);

@@ -174,7 +174,10 @@ test('a silent feed beats, a busy one need not', async () => {
   await until(() => feed.text.includes(': heartbeat\n\n'));
 });
 
-test('a client that does not read stops the reading of the log, and gets all of it later', async () => {
+test('a client that does not read stops the reading of the log, and gets all of it later', {
+  tags: 'heavy',
+  timeout: 20_000,
+}, async () => {
   const value = JSON.stringify('x'.repeat(10_000));
   engine.broker.put('plain', 0, ...Array.from({ length: 4_000 }, () => value));
   let read = 0;
@@ -205,7 +208,7 @@ test('a client that does not read stops the reading of the log, and gets all of 
   socket.resume();
   await until(() => text.includes('"offset":3999'));
   socket.destroy();
-}, 20_000);
+});
 
 test('a feed outlives a broker that is away for a while', async () => {
   const feed = await open();

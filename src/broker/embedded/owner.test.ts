@@ -39,7 +39,10 @@ async function otherEngine(directory: string, port: number) {
   return child;
 }
 
-test('a second process is refused, told who runs, on which port, and what to do; a killed one gives way', async () => {
+test('a second process is refused, told who runs, on which port, and what to do; a killed one gives way', {
+  tags: 'heavy',
+  timeout: 30_000,
+}, async () => {
   const directory = await temporaryDirectory();
   const other = await otherEngine(directory, 18_080);
   const refusal = await open(directory).catch((error) => error);
@@ -59,9 +62,12 @@ test('a second process is refused, told who runs, on which port, and what to do;
     { partitions: [{ nextOffset: 1 }] },
   ]);
   await broker.close();
-}, 30_000);
+});
 
-test('of several processes that start at once, one gets the directory', async () => {
+test('of several processes that start at once, one gets the directory', {
+  tags: 'heavy',
+  timeout: 60_000,
+}, async () => {
   const directory = await temporaryDirectory();
   const code = `
     import { openEmbeddedBroker } from ${JSON.stringify(new URL('./broker.ts', import.meta.url).href)};
@@ -87,7 +93,7 @@ test('of several processes that start at once, one gets the directory', async ()
     'DIRECTORY_IN_USE',
     'opened',
   ]);
-}, 60_000);
+});
 
 test('the same process is refused a second broker on one directory, until the first is closed', async () => {
   const { directory, broker, reopen } = await openTemporaryBroker();

@@ -87,7 +87,9 @@ describe('who gets which partitions', () => {
     expect(plain(found)).toEqual({ x: ['a/0'], y: ['a/1', 'b/0', 'b/1'] });
   });
 
-  test('members who come, go and join anew settle on fair shares, each partition once, moving little', () => {
+  test('members who come, go and join anew settle on fair shares, each partition once, moving little', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 3 }),

@@ -38,7 +38,7 @@ describe('compression', () => {
     );
   });
 
-  test.each(codecs)('unpacking undoes packing with %s', async (codec) => {
+  test.each(codecs)('unpacking undoes packing with %s', { tags: 'heavy' }, async (codec) => {
     for (const size of [0, 1, 1000, 3_000_000]) {
       const bytes = Buffer.from(Array.from({ length: size }, (_, i) => (i * i) % 251));
       expect((await decompress(codec, await compress(codec, bytes))).equals(bytes)).toBe(true);

@@ -48,7 +48,9 @@ const make = (sizes: readonly number[]) =>
   sizes.map((size, i) => Buffer.alloc(size, String.fromCharCode(97 + i)));
 
 describe('receiving answers', () => {
-  test('answers come out whole however the socket cuts them, read in place', () => {
+  test('answers come out whole however the socket cuts them, read in place', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(payloads, fc.integer({ min: 1, max: 200_000 }), (sizes, most) => {
         const { receiver, answers } = fake();
@@ -63,7 +65,7 @@ describe('receiving answers', () => {
     );
   });
 
-  test('answers come out whole however TLS cuts them', () => {
+  test('answers come out whole however TLS cuts them', { tags: 'heavy' }, () => {
     fc.assert(
       fc.property(payloads, fc.integer({ min: 1, max: 70_000 }), (sizes, most) => {
         const { connection, answers } = fake();

@@ -68,7 +68,7 @@ describe('row keys', () => {
     expect(decodeRowKey(bytes(expected))).toEqual(key);
   });
 
-  test('decoding a row key undoes encoding it', () => {
+  test('decoding a row key undoes encoding it', { tags: 'heavy' }, () => {
     const name = fc.string({ unit: 'binary' });
     fc.assert(
       fc.property(

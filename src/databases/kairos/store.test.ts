@@ -91,7 +91,9 @@ describe('writing and reading', () => {
     expect(await read()).toEqual([point(NOW, 5n)]);
   });
 
-  test('what is written is found and ordered, whatever the times, series and batches', async () => {
+  test('what is written is found and ordered, whatever the times, series and batches', {
+    tags: 'heavy',
+  }, async () => {
     const time = fc.oneof(
       fc.integer({ min: -5 * WEEKS3, max: 5 * WEEKS3 }),
       fc.integer({ min: -20, max: 20 }),
@@ -133,7 +135,7 @@ describe('writing and reading', () => {
     );
   });
 
-  test('series that need several pages are merged without loss', async () => {
+  test('series that need several pages are merged without loss', { tags: 'heavy' }, async () => {
     const points = Array.from({ length: 12_000 }, (_, n) =>
       point(NOW + n, BigInt(n), { host: `${n % 30}` }),
     );
@@ -276,7 +278,7 @@ describe('the index', () => {
     expect(written.mock.calls.flatMap(([entries]) => entries)).toHaveLength(4);
   });
 
-  test('outlives every point of its row by the width of the row', async () => {
+  test('outlives every point of its row by the width of the row', { tags: 'heavy' }, async () => {
     await store.write([{ ...point(NOW), ttlSeconds: 60 }]);
     expect(await times()).toEqual([NOW]);
     await clock.advance(60_000);
@@ -299,7 +301,9 @@ describe('the index', () => {
     expect(await read()).toHaveLength(1);
   });
 
-  test('is never shortened by a server that does not know who wrote it', async () => {
+  test('is never shortened by a server that does not know who wrote it', {
+    tags: 'heavy',
+  }, async () => {
     await store.write([point(NOW)]);
     const restarted = await openStore();
     await restarted.write([{ ...point(NOW + 1), ttlSeconds: 60 }]);
@@ -307,7 +311,7 @@ describe('the index', () => {
     expect(await times()).toEqual([NOW]);
   });
 
-  test('with a life keeps it when it is looked after again', async () => {
+  test('with a life keeps it when it is looked after again', { tags: 'heavy' }, async () => {
     await store.write([{ ...point(NOW), ttlSeconds: 3_600 }]);
     await clock.advance(10 * 60_000);
     const written = vi.spyOn(rows, 'writeRowKeys');
@@ -317,7 +321,7 @@ describe('the index', () => {
     expect(await collect(rows.rowTimes('m', 0, NOW))).toHaveLength(0);
   });
 
-  test('grows with a longer life', async () => {
+  test('grows with a longer life', { tags: 'heavy' }, async () => {
     await store.write([{ ...point(NOW), ttlSeconds: 60 }]);
     const long = { ...point(NOW + 1), ttlSeconds: (3 * WEEKS3) / 1_000 };
     await store.write([long]);

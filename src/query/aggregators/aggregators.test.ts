@@ -43,7 +43,9 @@ function run(aggregators: readonly object[], groups: readonly Points[], more: ob
 
 const second = { sampling: { value: 1, unit: 'seconds' } };
 
-test('a percentile is exact beyond the 1,028 points that KairosDB samples', () => {
+test('a percentile is exact beyond the 1,028 points that KairosDB samples', {
+  tags: 'heavy',
+}, () => {
   fc.assert(
     fc.property(
       fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), {

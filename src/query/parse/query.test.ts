@@ -78,7 +78,9 @@ const query = fc.record(
   { requiredKeys: ['metrics'] },
 );
 
-test('whatever is asked is understood, refused or failed, and nothing else', () => {
+test('whatever is asked is understood, refused or failed, and nothing else', {
+  tags: 'heavy',
+}, () => {
   fc.assert(
     fc.property(query, (json) => {
       try {

@@ -36,7 +36,9 @@ const daily = (days: number, seed = 1) =>
   });
 
 describe.each(detectorNames)('%s', (name) => {
-  test('scores from 0 to 1, and goes on from its bytes as if it had never stopped', () => {
+  test('scores from 0 to 1, and goes on from its bytes as if it had never stopped', {
+    tags: 'heavy',
+  }, () => {
     const value = fc.oneof(
       fc.integer({ min: -3, max: 3 }),
       fc.double({ min: -1e9, max: 1e9, noNaN: true }),
@@ -109,7 +111,9 @@ test('z-score tells standard deviations from the mean of the rows before: 2 σ a
   expect(scores[2]).toBe(0);
 });
 
-test('robust measures by the median deviation, or by the mean one where that is larger', () => {
+test('robust measures by the median deviation, or by the mean one where that is larger', {
+  tags: 'heavy',
+}, () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 30, maxLength: 60 }),

@@ -325,7 +325,7 @@ describe('the fast parser and JSON.parse', () => {
   );
   const batches = fc.array(fc.array(value, { maxLength: 8 }), { minLength: 1, maxLength: 4 });
 
-  test('agree on every record, alone and among others', () => {
+  test('agree on every record, alone and among others', { tags: 'heavy' }, () => {
     fc.assert(
       fc.property(batches, (all) => {
         const decoder = votes.createDecoder();
@@ -335,7 +335,9 @@ describe('the fast parser and JSON.parse', () => {
     );
   });
 
-  test('agree on every record once a layout is learned, also on those that are nearly of it', () => {
+  test('agree on every record once a layout is learned, also on those that are nearly of it', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(record, fc.array(mutations, { maxLength: 20 }), batches, (usual, nearly, all) => {
         const decoder = trained(usual);

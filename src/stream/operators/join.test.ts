@@ -176,7 +176,9 @@ describe('a join as of event time', () => {
   );
   const recordsOf = (rows: readonly Reading[]) => rows.map((value) => ({ key: value.k, value }));
 
-  it('batches, epochs and crashes anywhere leave the same bytes when the table is ahead', () => {
+  it('batches, epochs and crashes anywhere leave the same bytes when the table is ahead', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(
         stream,
@@ -202,7 +204,9 @@ describe('a join as of event time', () => {
     );
   });
 
-  it('a replay with the whole table ahead agrees with a live run that had what each record needed', () => {
+  it('a replay with the whole table ahead agrees with a live run that had what each record needed', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(stream, stream, (right, left) => {
         const drawn = joined({ asOf: true }, 1_000);

@@ -89,7 +89,7 @@ describe('a moving average', () => {
     ]);
   });
 
-  it('batches, epochs and crashes anywhere leave the same bytes', () => {
+  it('batches, epochs and crashes anywhere leave the same bytes', { tags: 'heavy' }, () => {
     const stream = fc.array(
       fc.record({ k: fc.constantFrom('a', 'b'), n: fc.nat(9), t: fc.nat(150) }),
       { maxLength: 50 },

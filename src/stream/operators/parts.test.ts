@@ -105,7 +105,9 @@ test('the internal topic can be written and read by its codec', () => {
   expect(JSON.parse(String(partCodec.encode?.(part)))).toEqual(part);
 });
 
-test('no interleaving of partitions, no batch cut and no crash changes what a window holds in the end', () => {
+test('no interleaving of partitions, no batch cut and no crash changes what a window holds in the end', {
+  tags: 'heavy',
+}, () => {
   const reading = fc.record({
     k: fc.constantFrom('a', 'b'),
     n: fc.nat(9),

@@ -116,7 +116,7 @@ describe('a rollup', () => {
     );
   });
 
-  it('batches, epochs and crashes anywhere leave the same bytes', () => {
+  it('batches, epochs and crashes anywhere leave the same bytes', { tags: 'heavy' }, () => {
     fc.assert(
       fc.property(
         fc.array(reading, { maxLength: 60 }),

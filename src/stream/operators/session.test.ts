@@ -215,7 +215,7 @@ describe('whatever the cut', () => {
         .end(),
     );
 
-  it('batches, epochs and crashes anywhere leave the same bytes', () => {
+  it('batches, epochs and crashes anywhere leave the same bytes', { tags: 'heavy' }, () => {
     fc.assert(
       fc.property(
         stream,

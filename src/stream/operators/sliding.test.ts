@@ -235,7 +235,9 @@ describe('whatever the cut', () => {
   ];
   const recordsOf = (rows: readonly Reading[]) => rows.map((value) => ({ key: value.k, value }));
 
-  it('batches, epochs and crashes anywhere leave the same bytes, also of sums that depend on their order', () => {
+  it('batches, epochs and crashes anywhere leave the same bytes, also of sums that depend on their order', {
+    tags: 'heavy',
+  }, () => {
     const sums = topology('sums', ({ source }) => {
       source('in', readingCodec)
         .pipe('sliding', sliding({ ...options, aggregate: sum }))
@@ -262,7 +264,9 @@ describe('whatever the cut', () => {
     }
   });
 
-  it('with grace for all of it, each row is what a look back over the sorted records gives', () => {
+  it('with grace for all of it, each row is what a look back over the sorted records gives', {
+    tags: 'heavy',
+  }, () => {
     fc.assert(
       fc.property(stream, (rows) => {
         const driver = drive(slidingOf({ graceMs: 1_000 }))

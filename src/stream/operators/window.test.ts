@@ -160,7 +160,7 @@ describe('whatever the cut', () => {
     return [driver.read('out'), driver.records('in.late').map((r) => String(r.value))];
   };
 
-  it('batches, epochs and crashes anywhere leave the same bytes', () => {
+  it('batches, epochs and crashes anywhere leave the same bytes', { tags: 'heavy' }, () => {
     fc.assert(
       fc.property(
         stream,
