@@ -4,7 +4,13 @@
  */
 import { type VoteFeeds, voteLatency } from '../topologies/index.ts';
 import { defaultRules } from './alerts/index.ts';
-import { createServer, type EngineView, type TaskView, type TopologyView } from './api/index.ts';
+import {
+  createServer,
+  type EngineView,
+  type TaskView,
+  type TelnetServer,
+  type TopologyView,
+} from './api/index.ts';
 import type { Broker } from './broker/index.ts';
 import { type Jobs, Replays, replayKind } from './jobs/index.ts';
 import {
@@ -29,12 +35,19 @@ import {
 import { version } from './version.ts';
 import { alertsOf } from './wiring/alerts.ts';
 import { backlogOf } from './wiring/backlog.ts';
-import { type BoundFeed, type Databases, openDatabases } from './wiring/feeds.ts';
+import {
+  type BoundFeed,
+  type Databases,
+  kairosWriteOptions,
+  openDatabases,
+} from './wiring/feeds.ts';
 import { historyFrom } from './wiring/history.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
 import { announcePort, openBroker } from './wiring/open-broker.ts';
 import { openJobs } from './wiring/open-jobs.ts';
+import { openTelnet } from './wiring/open-telnet.ts';
+import { Points } from './wiring/points/index.ts';
 import { RunningFeed } from './wiring/running-feed.ts';
 
 export interface EngineOptions {
@@ -44,6 +57,8 @@ export interface EngineOptions {
   readonly topologies?: readonly (string | Topology)[];
   /** Default: those that come with Tidemark, when its vote topology runs here. */
   readonly feeds?: VoteFeeds;
+  /** Of KairosDB's points on their way to the store. Default: by the keyspace. */
+  readonly pointsTopic?: string;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -90,6 +105,7 @@ export async function startEngine(
     roles,
     topologies,
     feeds: options.feeds,
+    pointsTopic: options.pointsTopic,
     broker,
   });
   try {
@@ -110,6 +126,7 @@ interface Parts {
   readonly roles: ReadonlySet<Role>;
   readonly topologies: readonly Topology[];
   readonly feeds: VoteFeeds | undefined;
+  readonly pointsTopic: string | undefined;
   readonly broker: Broker;
 }
 
@@ -121,6 +138,8 @@ class RunningEngine implements Engine {
   readonly #runners: TopologyRunner[] = [];
   readonly #running: RunningFeed[] = [];
   #databases: Databases | undefined;
+  #points: Points | undefined;
+  #telnet: TelnetServer | undefined;
   #jobs: Jobs | undefined;
   #server: Awaited<ReturnType<typeof createServer>> | undefined;
   #stopping: Promise<void> | undefined;
@@ -134,7 +153,10 @@ class RunningEngine implements Engine {
   async start(): Promise<void> {
     const { settings, clock, logger, roles, topologies, broker } = this.#parts;
     this.#databases = await openDatabases(settings, clock, logger, this.#parts.feeds);
-    const { feeds } = this.#databases;
+    const { feeds, kairos: store } = this.#databases;
+    const { pointsTopic: topic } = this.#parts;
+    const write = kairosWriteOptions;
+    this.#points = new Points({ settings, broker, clock, logger, store, write, topic });
     const replays = replayKind({
       broker,
       clock,
@@ -153,7 +175,7 @@ class RunningEngine implements Engine {
       }
     }
     if (roles.has('sinks')) {
-      for (const bound of this.#wantedFeeds(this.#databases.feeds)) {
+      for (const bound of this.#allFeeds()) {
         const feed = new RunningFeed(bound, { broker, clock, logger, policy });
         this.#running.push(feed);
         await feed.start();
@@ -161,7 +183,11 @@ class RunningEngine implements Engine {
     }
     // What an engine with roles had begun goes on; a command's own engine does only what it is asked.
     if (roles.size > 0) this.#jobs.resumeAll();
-    if (roles.has('api')) await this.#listen();
+    if (roles.has('ingest')) {
+      this.#telnet = await openTelnet(await this.#points.open(), { settings, clock, logger });
+    }
+    // The doors of KairosDB are HTTP too; alone they bring only what looks after the process.
+    if (roles.has('api') || roles.has('ingest') || roles.has('query')) await this.#listen();
   }
 
   async finish(topology: string): Promise<void> {
@@ -175,16 +201,19 @@ class RunningEngine implements Engine {
   }
 
   async #stop(): Promise<void> {
+    await this.#telnet?.close();
     await this.#server?.close();
+    await this.#points?.log?.stop();
     await this.#jobs?.close();
     await Promise.all(this.#runners.map((runner) => runner.stop()));
     await Promise.all(this.#running.map((feed) => feed.stop()));
+    await this.#points?.close();
     await this.#databases?.close();
     await this.broker.close();
   }
 
   async #listen(): Promise<void> {
-    const { settings, clock, logger } = this.#parts;
+    const { settings, clock, logger, roles } = this.#parts;
     const { tokens, host, port, http } = settings;
     if (!isLoopback(host) && tokens.length === 0) {
       logger.warn(
@@ -192,7 +221,8 @@ class RunningEngine implements Engine {
         'the service listens beyond this machine and asks nobody for a token; set TIDEMARK_TOKENS',
       );
     }
-    this.#server = await createServer(this.view, { tokens, ...http, clock, logger });
+    const kairosOnly = !roles.has('api');
+    this.#server = await createServer(this.view, { tokens, ...http, kairosOnly, clock, logger });
     this.url = await this.#server.listen({ host, port });
     announcePort(this.broker, Number(new URL(this.url).port));
     logger.info({ url: this.url }, 'listening');
@@ -202,6 +232,11 @@ class RunningEngine implements Engine {
   #wantedFeeds(feeds: readonly BoundFeed[]): readonly BoundFeed[] {
     const { topologies, feeds: given } = this.#parts;
     return given !== undefined || topologies.includes(voteLatency) ? feeds : [];
+  }
+
+  #allFeeds(): readonly BoundFeed[] {
+    const points = this.#points === undefined ? [] : [this.#points.bound];
+    return [...this.#wantedFeeds(this.#databases?.feeds ?? []), ...points];
   }
 
   #tasks(name: string): readonly Task[] {
@@ -216,7 +251,8 @@ class RunningEngine implements Engine {
   }
 
   #makeView(): EngineView {
-    const { broker, clock, topologies } = this.#parts;
+    const { broker, clock, topologies, roles } = this.#parts;
+    const points = () => this.#points;
     const jobs = () => this.#jobs as Jobs;
     const replays = () => new Replays(jobs());
     const databases = () => this.#databases;
@@ -227,6 +263,10 @@ class RunningEngine implements Engine {
       get kairos() {
         return databases()?.kairos;
       },
+      get ingest() {
+        return points()?.log;
+      },
+      answersQueries: roles.has('query'),
       keyField: (topic) => KEY_FIELDS[topic] ?? keyFieldOf(topologies, topic),
       watermark: (topic, partition) => this.#watermark(topic, partition),
       topologies: () =>
@@ -250,7 +290,7 @@ class RunningEngine implements Engine {
       alerts: alertsOf(defaultRules, { broker, clock }),
       backlog: () =>
         Promise.all(
-          this.#wantedFeeds(this.#databases?.feeds ?? []).map((bound) =>
+          this.#allFeeds().map((bound) =>
             backlogOf(broker, bound, clock, find(bound.feed.name)?.dropped ?? 0),
           ),
         ),

@@ -8,6 +8,7 @@ import type { Rollup } from '../model/index.ts';
 import type { Alerts } from './alerts/port.ts';
 import type { AnnotationsPort } from './annotations/port.ts';
 import type { FleetPort } from './fleet/port.ts';
+import type { KairosIngest } from './kairos/ingest.ts';
 import type { KairosPort } from './kairos/port.ts';
 
 export type * from './alerts/port.ts';
@@ -187,6 +188,10 @@ export interface EngineView {
   readonly jobs: JobsView;
   /** What `/api/v1` reads and writes; absent: there is no `/api/v1`. */
   readonly kairos?: KairosPort | undefined;
+  /** The log that points go into; absent: this process takes none (403, as a KairosDB that only queries). */
+  readonly ingest?: KairosIngest | undefined;
+  /** Default true; false: `/api/v1` refuses queries (403, as a KairosDB that only ingests). */
+  readonly answersQueries?: boolean;
   backlog(): Promise<readonly BacklogView[]>;
   /** Try now, without waiting for the backoff. */
   flushBacklog(sink: string): Promise<boolean>;

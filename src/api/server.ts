@@ -45,6 +45,8 @@ export interface ServerOptions {
   readonly requestsPerMinuteMax?: number;
   /** Unpacked. Default 16 MiB. */
   readonly bodyBytesMax?: number;
+  /** Only `/api/v1` and what looks after the process: a server of role `ingest` or `query` without `api`. */
+  readonly kairosOnly?: boolean;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -123,23 +125,20 @@ export async function createServer(
   });
   app.addHook('preClose', async () => stopping.abort());
 
-  for (const plugin of [
-    operations,
-    topics,
-    live,
-    history,
-    replays,
-    fleet,
-    annotations,
-    alerts,
-    jobs,
-  ]) {
+  const plugins =
+    options.kairosOnly === true
+      ? [operations]
+      : [operations, topics, live, history, replays, fleet, annotations, alerts, jobs];
+  for (const plugin of plugins) {
     await app.register((scope) => plugin(scope, context));
   }
   const store = engine.kairos;
   if (store !== undefined) {
     const { clock } = context;
-    await app.register((scope) => kairos(scope, { store, clock, logger }), { prefix: '/api/v1' });
+    const { ingest, answersQueries = true } = engine;
+    await app.register((scope) => kairos(scope, { store, ingest, answersQueries, clock, logger }), {
+      prefix: '/api/v1',
+    });
   }
   await app.register(docs);
   await app.ready();

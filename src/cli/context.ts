@@ -19,6 +19,7 @@ export interface SettingsFlags {
   readonly port?: string;
   readonly host?: string;
   readonly roles?: string;
+  readonly telnetPort?: string;
 }
 
 export interface ReachFlags extends SettingsFlags {
@@ -40,11 +41,11 @@ export const withReach = (command: Command): Command =>
     .option('--json', 'print JSON');
 
 export function settingsFrom(context: CliContext, flags: SettingsFlags): LoadedSettings {
-  const { config, data, port, host, roles } = flags;
+  const { config, data, port, host, roles, telnetPort } = flags;
   return loadSettings({
     environment: context.terminal.environment,
     configFile: config,
-    flags: { data, port, host, roles },
+    flags: { data, port, host, roles, 'telnet.port': telnetPort },
   });
 }
 

@@ -5,7 +5,12 @@ import type { RowQuery, TagFilter } from './store.ts';
 
 const REGEX_PREFIX = 'regex:';
 
-export function rowQueryOf({ name, startMs, endMs, tags }: MetricQuery): RowQuery {
+export function rowQueryOf({
+  name,
+  startMs,
+  endMs,
+  tags,
+}: Pick<MetricQuery, 'name' | 'startMs' | 'endMs' | 'tags'>): RowQuery {
   const filters = new Map<string, TagFilter>();
   for (const [tag, values] of tags) filters.set(tag, filterOf(values));
   return { metric: name, fromMs: startMs, toMs: endMs + 1, tags: filters };

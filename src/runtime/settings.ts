@@ -252,6 +252,21 @@ export const settingsSchema = section({
       maximum: 100_000_000,
     }),
   }),
+  telnet: section({
+    port: whole({
+      description:
+        'Port of KairosDB’s telnet interface, where role ingest runs. 0: off; a taken port is a warning.',
+      environment: 'TIDEMARK_TELNET_PORT',
+      default: 4_242,
+      minimum: 0,
+      maximum: 65_535,
+    }),
+    host: text({
+      description: 'Address of the telnet interface. It asks nobody for a token.',
+      environment: 'TIDEMARK_TELNET_HOST',
+      default: '127.0.0.1',
+    }),
+  }),
   kafka: kafkaSettings,
   influx: influxSettings,
   cassandra: cassandraSettings,

@@ -1,6 +1,6 @@
 /** What each feed's sink has not stored yet: the stretch of its topics behind its cursor [T4]. */
 import type { BacklogView } from '../api/index.ts';
-import type { Broker, TopicPartition } from '../broker/index.ts';
+import type { Broker, RecordBatch, TopicPartition } from '../broker/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import type { BoundFeed } from './feeds.ts';
 
@@ -27,7 +27,7 @@ export async function backlogOf(
         committed.find((c) => c.topic === topic && c.partition === partition)?.offset ??
         firstOffset;
       if (at < nextOffset)
-        waiting.push(await waitingFrom(broker, { topic, partition }, at, nextOffset));
+        waiting.push(await waitingFrom(broker, bound, { topic, partition }, at, nextOffset));
     }
   }
   const sum = (of: (w: Waiting) => number) => waiting.reduce((total, w) => total + of(w), 0);
@@ -47,9 +47,10 @@ export async function backlogOf(
   };
 }
 
-/** Bytes are told from the first records: their mean times the count. */
+/** Bytes, and points of records that hold several, are told from the first records: their mean times the count. */
 async function waitingFrom(
   broker: Broker,
+  { weigh }: BoundFeed,
   at: TopicPartition,
   from: number,
   end: number,
@@ -57,7 +58,20 @@ async function waitingFrom(
   const batch = await broker.read({ ...at, from, maxBytes: 64 * 1024 });
   // Only markers of transactions lie between.
   if (batch === null || batch.count === 0) return { points: 0, bytes: 0, oldestMs: undefined };
-  const points = end - (batch.offsets[0] as number);
+  const records = end - (batch.offsets[0] as number);
   const meanBytes = batch.byteLength / batch.count;
-  return { points, bytes: Math.round(points * meanBytes), oldestMs: batch.timestamps[0] };
+  const meanPoints = weigh === undefined ? 1 : pointsIn(batch, weigh) / batch.count;
+  return {
+    points: Math.round(records * meanPoints),
+    bytes: Math.round(records * meanBytes),
+    oldestMs: batch.timestamps[0],
+  };
+}
+
+function pointsIn(batch: RecordBatch, weigh: (value: Buffer) => number): number {
+  let points = 0;
+  for (let i = 0; i < batch.count; i++) {
+    points += weigh(batch.bytes.subarray(batch.valueStart[i], batch.valueEnd[i]));
+  }
+  return points;
 }

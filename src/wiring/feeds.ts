@@ -13,12 +13,13 @@ import {
   KairosStore,
   kairosSink,
   type WideRows,
+  type WriteOptions,
 } from '../databases/kairos/index.ts';
 import { type Delivery, deliver, type Sink } from '../delivery/index.ts';
 import { type DataPoint, FatalError, type Point, type Rollup } from '../model/index.ts';
 import type { Clock, Logger, Settings } from '../runtime/index.ts';
 import { random } from '../runtime/index.ts';
-import type { SinkPort, Topology } from '../stream/index.ts';
+import type { EpochPolicy, SinkPort, Topology } from '../stream/index.ts';
 
 /** A feed ready to run: its topology, its port, and its delivery's state for the backlog view. */
 export interface BoundFeed {
@@ -29,6 +30,10 @@ export interface BoundFeed {
   readonly delivery: Delivery<never> | undefined;
   /** Consumer group: the feed's own, but for a store that each process has to itself. */
   readonly group: string;
+  /** Where it differs from the engine's. */
+  readonly policy?: Partial<EpochPolicy>;
+  /** How many points a record holds, for the backlog; absent: one. */
+  readonly weigh?: (value: Buffer) => number;
 }
 
 export interface Databases {
@@ -40,6 +45,11 @@ export interface Databases {
 }
 
 const STOP_WITHIN_MS = 5_000;
+
+export const kairosWriteOptions: WriteOptions = {
+  // As KairosDB: its clients are told when they ask for such a point, not when they send it.
+  nonFinite: 'store',
+};
 
 /** Opens what the settings name: InfluxDB and Cassandra when named, the embedded store unless Cassandra is. */
 export async function openDatabases(
@@ -53,8 +63,7 @@ export async function openDatabases(
   const store = new KairosStore({
     rows: openWideRows(settings, clock),
     clock,
-    // As KairosDB: its clients are told when they ask for such a point, not when they send it.
-    nonFinite: 'store',
+    ...kairosWriteOptions,
   });
   const influx = influxOf(settings);
   const bound: BoundFeed[] = [

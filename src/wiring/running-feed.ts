@@ -93,7 +93,7 @@ export class RunningFeed {
       broker,
       clock,
       logger,
-      policy,
+      policy: { ...policy, ...this.bound.policy },
       sinks: new Map([[sink, port]]),
       groupPrefix: group,
     });

@@ -12,8 +12,12 @@ const { values } = parseArgs({
 });
 const { data, port, run = '' } = values;
 const { settings } = loadSettings({ environment: process.env, flags: { data, port } });
-const { topology, feeds } = runNames(run);
+const { namespace, topology, feeds } = runNames(run);
 
-const engine = await startEngine(settings, { topologies: [topology], feeds });
+const engine = await startEngine(settings, {
+  topologies: [topology],
+  feeds,
+  pointsTopic: `${namespace}.points`,
+});
 process.once('SIGTERM', () => void engine.stop().then(() => process.exit(0)));
 process.stdout.write(`listening on ${engine.url}\n`);

@@ -39,7 +39,12 @@ export class EngineProcess {
         : ['--disable-warning=ExperimentalWarning', '--conditions=tidemark-source', script];
     this.#child = spawn(process.execPath, [...program, '--data', data, '--port', '0', ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...environment },
+      env: {
+        PATH: process.env.PATH,
+        LOG_LEVEL: 'warn',
+        TIDEMARK_TELNET_PORT: '0',
+        ...environment,
+      },
     });
     this.#exited = once(this.#child, 'close');
     this.#listening = new Promise((resolve, reject) => {

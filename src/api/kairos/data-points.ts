@@ -2,9 +2,12 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RetriableError } from '../../model/index.ts';
 import { parseQuery, QueryFailed, QueryRefused, rowQueryOf } from '../../query/index.ts';
 import { sendNothing, sendRefusal } from './answers.ts';
 import { readDataPoints } from './data-points-body.ts';
+import { FastBody } from './fast-body.ts';
+import type { Draft, KairosIngest } from './ingest.ts';
 import type { KairosContext } from './plugin.ts';
 import type { KairosRoute } from './routes.ts';
 
@@ -13,19 +16,24 @@ const unpack = promisify(gunzip);
 /** Unpacked; more is refused, so that a few kilobytes can't fill the memory. */
 const UNPACKED_BYTES_MAX = 256 * 1_024 * 1_024;
 
-export function dataPointRoutes({ store, clock }: KairosContext): readonly KairosRoute[] {
+export function dataPointRoutes({ ingest, clock }: KairosContext): readonly KairosRoute[] {
+  // Without a log behind it these routes are switched off, and nobody comes here.
+  const log = ingest as KairosIngest;
+  const reader = ingest && new BodyReader(ingest.draft);
   return [
     {
       path: '/datapoints',
-      summary: 'Stores points; they are durable when it answers',
+      summary:
+        'Takes points; they are durable in the log when it answers, and in the store soon after',
+      group: 'INGEST',
       preflight: true,
       handlers: {
         async POST(request, reply) {
-          const { points, errors, fault } = readDataPoints((await bodyOf(request)).toString());
-          await store.connect();
-          const rejections = points.length === 0 ? [] : await store.write(points);
+          if (log.busy) throw tooBusy();
+          const body = await bodyOf(request);
+          const { reasons, fault } = (reader as BodyReader).read(body);
+          await log.accept(log.draft);
           if (fault !== undefined) throw fault;
-          const reasons = [...errors, ...rejections.map(({ message }) => message)];
           return reasons.length === 0 ? sendNothing(reply) : sendRefusal(reply, reasons);
         },
       },
@@ -33,6 +41,7 @@ export function dataPointRoutes({ store, clock }: KairosContext): readonly Kairo
     {
       path: '/datapoints/index',
       summary: 'Nothing to do: tags are indexed as points are stored',
+      group: 'INGEST',
       handlers: {
         async GET({ query }, reply) {
           const {
@@ -49,12 +58,16 @@ export function dataPointRoutes({ store, clock }: KairosContext): readonly Kairo
     {
       path: '/datapoints/delete',
       summary: 'Deletes the points that a query names',
+      group: 'DELETE',
       preflight: true,
       handlers: {
         async POST(request, reply) {
           const { metrics } = parseQuery(String(request.body ?? ''), clock.now());
-          await store.connect();
-          for (const metric of metrics) await store.deletePoints(rowQueryOf(metric));
+          // An expression that is none is refused before anything is deleted.
+          for (const metric of metrics) rowQueryOf(metric);
+          for (const { name, startMs, endMs, tags } of metrics) {
+            await log.delete({ metric: name, startMs, endMs, tags, withName: false });
+          }
           return sendNothing(reply);
         },
       },
@@ -62,17 +75,60 @@ export function dataPointRoutes({ store, clock }: KairosContext): readonly Kairo
     {
       path: '/metric/:name',
       summary: 'Deletes a metric with all its points',
+      group: 'DELETE',
       preflight: true,
       handlers: { DELETE: deleteMetric },
     },
   ];
 
   async function deleteMetric(request: FastifyRequest, reply: FastifyReply) {
-    await store.connect();
-    await store.deleteMetric((request.params as { name: string }).name);
+    await log.delete({
+      metric: (request.params as { name: string }).name,
+      startMs: Number.NEGATIVE_INFINITY,
+      endMs: Number.POSITIVE_INFINITY,
+      tags: new Map(),
+      withName: true,
+    });
     return sendNothing(reply);
   }
 }
+
+interface BodyOutcome {
+  /** Against metrics and points: status 400 when there are any. The others are in the draft. */
+  readonly reasons: readonly string[];
+  /** What ended the reading early. */
+  readonly fault: QueryRefused | QueryFailed | undefined;
+}
+
+/** Fills the draft with what is good in a body. */
+export class BodyReader {
+  readonly #draft: Draft;
+  readonly #fast: FastBody;
+
+  constructor(draft: Draft) {
+    this.#draft = draft;
+    this.#fast = new FastBody(draft);
+  }
+
+  read(body: Buffer): BodyOutcome {
+    const draft = this.#draft;
+    draft.reset();
+    if (this.#fast.read(body)) return { reasons: [], fault: undefined };
+    const { points, errors, fault } = readDataPoints(body.toString());
+    const reasons = [...errors];
+    for (const point of points) {
+      const reason = draft.add(point);
+      if (reason !== undefined) reasons.push(`${point.metric.slice(0, 200)}: ${reason}`);
+    }
+    return { reasons, fault };
+  }
+}
+
+const tooBusy = () =>
+  new RetriableError('too many points wait for the log: nothing of this request was stored', {
+    code: 'INGEST_BUSY',
+    retryAfterMs: 1_000,
+  });
 
 /** Packed when one of two headers says so; they answer differently to what is not. */
 async function bodyOf({ body, headers }: FastifyRequest): Promise<Buffer> {

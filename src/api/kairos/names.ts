@@ -23,6 +23,7 @@ export function nameRoutes(store: KairosPort): readonly KairosRoute[] {
   return [
     {
       path: '/metricnames',
+      group: 'QUERY',
       summary: 'Names of metrics',
       preflight: true,
       handlers: {
@@ -37,6 +38,7 @@ export function nameRoutes(store: KairosPort): readonly KairosRoute[] {
     },
     {
       path: '/tagnames',
+      group: 'QUERY',
       summary: 'Names of tags',
       handlers: {
         GET: async (request, reply) =>
@@ -45,6 +47,7 @@ export function nameRoutes(store: KairosPort): readonly KairosRoute[] {
     },
     {
       path: '/tagvalues',
+      group: 'QUERY',
       summary: 'Values of tags',
       handlers: {
         GET: async (request, reply) =>

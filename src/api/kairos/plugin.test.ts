@@ -6,6 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { fakeEngine } from '../../../test/support/fake-engine.ts';
+import { ingestInto } from '../../../test/support/kairos-ingest.ts';
 import { embeddedWideRows } from '../../databases/embedded/index.ts';
 import { KairosStore } from '../../databases/kairos/index.ts';
 import { RetriableError } from '../../model/index.ts';
@@ -19,7 +20,7 @@ let app: FastifyInstance;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tidemark-kairos-api-'));
   store = new KairosStore({ rows: embeddedWideRows({ dataDirectory: directory }) });
-  app = await createServer({ ...(await fakeEngine()), kairos: store });
+  app = await createServer({ ...(await fakeEngine()), kairos: store, ingest: ingestInto(store) });
 });
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -81,11 +82,11 @@ describe('points', () => {
       code: 'SINK_UNREACHABLE',
       retryAfterMs: 2_500,
     });
-    vi.spyOn(store, 'write').mockRejectedValue(error);
+    vi.spyOn(store, 'writePacked').mockRejectedValue(error);
     const answer = await post('/datapoints', point);
     expect(answer.statusCode).toBe(503);
     expect(answer.headers['retry-after']).toBe('3');
-    expect(answer.json()).toEqual({ errors: ['Cassandra is down'] });
+    expect(answer.json().errors[0]).toMatch(/Cassandra is down.*send it again/);
   });
 
   test('are deleted by query, or with their metric', async () => {
@@ -106,6 +107,33 @@ describe('points', () => {
     expect(await valuesOf()).toEqual([]);
     expect((await ask('GET', '/metricnames')).json()).toEqual({ results: [] });
     expect((await ask('DELETE', '/metric/never%2Fseen')).statusCode).toBe(204);
+  });
+});
+
+describe('a server that has not all roles', () => {
+  const refusal = (group: string) =>
+    `{"errors": ["Forbidden: ${group} API methods are disabled on this KairosDB instance."]}`;
+  const serve = async (view: object) => {
+    await app.close();
+    app = await createServer({ ...(await fakeEngine()), kairos: store, ...view });
+  };
+
+  test('refuses points and deletes as KairosDB does when it only answers queries', async () => {
+    await serve({});
+    const refused = await post('/datapoints', point);
+    expect([refused.statusCode, refused.body]).toEqual([403, refusal('INGEST')]);
+    expect(refused.headers['content-type']).toBe('application/json');
+    expect((await post('/datapoints/delete', query)).body).toBe(refusal('DELETE'));
+    expect((await ask('DELETE', '/metric/m')).body).toBe(refusal('DELETE'));
+    expect((await post('/datapoints/query', query)).statusCode).toBe(200);
+  });
+
+  test('refuses queries as KairosDB does when it only takes points', async () => {
+    await serve({ ingest: ingestInto(store), answersQueries: false });
+    expect((await post('/datapoints/query', query)).body).toBe(refusal('QUERY'));
+    expect((await ask('GET', '/metricnames')).body).toBe(refusal('QUERY'));
+    expect((await post('/datapoints', point)).statusCode).toBe(204);
+    expect((await ask('GET', '/version')).statusCode).toBe(200);
   });
 });
 

@@ -9,21 +9,26 @@ import type { Clock, Logger } from '../../runtime/index.ts';
 import { catalogue, Refusal, refusalOf } from '../errors.ts';
 import { accepts, sendFailure, sendJson, sendNothing, sendRefusal } from './answers.ts';
 import { dataPointRoutes } from './data-points.ts';
+import type { KairosIngest } from './ingest.ts';
 import { metadataRoutes } from './metadata.ts';
 import { nameRoutes } from './names.ts';
 import type { KairosPort } from './port.ts';
 import { queryRoutes } from './queries.ts';
 import { rollupRoutes } from './rollups.ts';
 import { addRoutes, type KairosRoute } from './routes.ts';
+import { VERSION_NAME } from './version.ts';
 
 export interface KairosContext {
   readonly store: KairosPort;
+  /** Absent: points and deletes are refused here, as a KairosDB that only queries does. */
+  readonly ingest?: KairosIngest | undefined;
+  /** false: queries are refused here, as a KairosDB that only ingests does. */
+  readonly answersQueries?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** What a KairosDB of this version says of itself: clients compare it. */
-const VERSION = '{"version": "KairosDB 1.3.0-1.20210808223203"}\n';
+const VERSION = `{"version": "${VERSION_NAME}"}\n`;
 
 export async function kairos(app: FastifyInstance, context: KairosContext): Promise<void> {
   const { store, logger } = context;
@@ -36,14 +41,19 @@ export async function kairos(app: FastifyInstance, context: KairosContext): Prom
     if (isPlain || accepts(request, 'application/json')) return;
     return reply.code(406).send();
   });
-  addRoutes(app, [
-    ...aboutRoutes(context),
-    ...nameRoutes(store),
-    ...dataPointRoutes(context),
-    ...queryRoutes(context),
-    ...metadataRoutes(store),
-    ...rollupRoutes(context),
-  ]);
+  addRoutes(
+    app,
+    [
+      ...aboutRoutes(context),
+      ...nameRoutes(store),
+      ...dataPointRoutes(context),
+      ...queryRoutes(context),
+      ...metadataRoutes(store),
+      ...rollupRoutes(context),
+    ],
+    (group) =>
+      group === 'QUERY' ? context.answersQueries !== false : context.ingest !== undefined,
+  );
 }
 
 function aboutRoutes({ store, logger }: KairosContext): readonly KairosRoute[] {

@@ -21,6 +21,7 @@ export function queryRoutes({ store, clock, logger }: KairosContext): readonly K
   return [
     {
       path: '/datapoints/query',
+      group: 'QUERY',
       summary: 'Answers a query',
       preflight: true,
       handlers: {
@@ -36,6 +37,7 @@ export function queryRoutes({ store, clock, logger }: KairosContext): readonly K
     },
     {
       path: '/datapoints/query/tags',
+      group: 'QUERY',
       summary: 'The tags of the series that a query names',
       preflight: true,
       handlers: {

@@ -4,10 +4,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 type Method = 'GET' | 'POST' | 'DELETE' | 'PUT';
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
+/** What a server may have switched off, as `kairosdb.server.type` does. */
+export type KairosGroup = 'INGEST' | 'QUERY' | 'DELETE';
+
 export interface KairosRoute {
   /** Below `/api/v1`. */
   readonly path: string;
   readonly summary: string;
+  readonly group?: KairosGroup;
   /** Answers OPTIONS as KairosDB's own preflight does. */
   readonly preflight?: boolean;
   readonly handlers: Partial<Record<Method, Handler>>;
@@ -18,8 +22,14 @@ const ALLOW_ORDER = ['HEAD', 'DELETE', 'POST', 'GET', 'OPTIONS', 'PUT'] as const
 /** Answered by the server otherwise; asked with them, a path says what it does offer. */
 const OTHER_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
-export function addRoutes(app: FastifyInstance, routes: readonly KairosRoute[]): void {
-  for (const { path, summary, preflight, handlers } of routes) {
+export function addRoutes(
+  app: FastifyInstance,
+  routes: readonly KairosRoute[],
+  isOn: (group: KairosGroup) => boolean,
+): void {
+  for (const { path, summary, group, preflight, handlers: given } of routes) {
+    const isOff = group !== undefined && !isOn(group);
+    const handlers = isOff ? forbidden(given, group) : given;
     const offered = Object.keys(handlers) as Method[];
     const allow = ALLOW_ORDER.filter(
       (method) =>
@@ -52,6 +62,14 @@ export function addRoutes(app: FastifyInstance, routes: readonly KairosRoute[]):
       }
     }
   }
+}
+
+/** KairosDB's answer where its own server type has the group off, word for word. */
+function forbidden(handlers: KairosRoute['handlers'], group: KairosGroup): KairosRoute['handlers'] {
+  const text = `{"errors": ["Forbidden: ${group} API methods are disabled on this KairosDB instance."]}`;
+  const refuse: Handler = async (_request, reply) =>
+    reply.code(403).header('content-type', 'application/json').send(Buffer.from(text));
+  return Object.fromEntries(Object.keys(handlers).map((method) => [method, refuse]));
 }
 
 /** The underscore in the last header is KairosDB's. */

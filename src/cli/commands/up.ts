@@ -12,6 +12,7 @@ export function upCommand(context: CliContext): Command {
   const command = new Command('up')
     .description('run the engine')
     .option('--host <address>', 'address to listen on')
+    .option('--telnet-port <port>', 'port of KairosDB’s telnet interface; 0 for none')
     .option('--roles <roles>', 'engine, sinks, ingest, query, api, agent: comma separated')
     .option(
       '--topology <name>',

@@ -76,6 +76,23 @@ export class KairosStore {
     return rejections;
   }
 
+  /** The same for records of packed points; a rejection's index is its record's. `points`: how many they hold. */
+  async writePacked(
+    records: readonly Buffer[],
+    points: number,
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]> {
+    this.#assertWritable();
+    const { spec } = this;
+    const rejections = await this.#gate.write(() =>
+      this.#writer.writePacked(records, spec, signal),
+    );
+    const labels = { store: this.rows.kind };
+    pointsWritten(labels, points - rejections.length);
+    pointsRejected(labels, rejections.length);
+    return rejections;
+  }
+
   /** The rows that may hold matching points, each once; exact to the row, not to the time. */
   findRows(query: RowQuery): Pages<FoundRow> {
     return findRows(this.rows, this.spec, query, this.#options.tagIndex);

@@ -1,9 +1,10 @@
 /** Writes points: check each → group by row → index rows first → cells, so that no point stands where none can find it. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Rejection } from '../../delivery/index.ts';
-import type { DataPoint } from '../../model/index.ts';
+import { type DataPoint, PoisonError } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import { columnOf, encodeColumn, rowTimeOf } from './column.ts';
+import { Unpacker } from './packed/unpack.ts';
 import { reasonAgainstSeries, reasonAgainstValue } from './point-check.ts';
 import { type TtlOptions, ttlOf } from './point-ttl.ts';
 import type { RowIndex, RowNeed } from './row-index.ts';
@@ -22,7 +23,7 @@ export interface WriteOptions extends TtlOptions {
 }
 
 /** A row that this batch writes to. */
-interface RowGroup {
+export interface RowGroup {
   readonly key: Buffer;
   need: RowNeed;
   /** Where in the batch's cells the one of a column stands. */
@@ -30,12 +31,12 @@ interface RowGroup {
 }
 
 /** A cell, the point it is of, and its row. */
-interface PointCell extends Cell {
+export interface PointCell extends Cell {
   readonly index: number;
   readonly identity: string;
 }
 
-interface Prepared {
+export interface Prepared {
   readonly groups: RowGroup[];
   /** The same by the series' name, then by row time and type. */
   readonly groupsOf: Map<string, Map<string, RowGroup>>;
@@ -45,6 +46,8 @@ interface Prepared {
 
 /** Points prepared before the event loop gets its turn: some 1 ms. */
 const PREPARE_POINTS = 250;
+/** The same for packed ones. */
+const UNPACK_POINTS = 2_000;
 
 /** Metric and tags of points of one series, worked out once. */
 interface Series {
@@ -75,14 +78,66 @@ export class PointWriter {
     spec: RowSpec,
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    const prepared: Prepared = { groups: [], groupsOf: new Map(), cells: [], rejections: [] };
+    const prepared = newlyPrepared();
     for (let from = 0; from < points.length; from += PREPARE_POINTS) {
       if (from > 0) await nextTurn();
       signal?.throwIfAborted();
       this.#prepare(points, from, spec, prepared);
     }
     if (points.length >= PREPARE_POINTS) await nextTurn();
-    const { groups, cells, rejections } = prepared;
+    return this.#store(prepared, spec, signal);
+  }
+
+  /** The same for records of packed points; a rejection's index is its record's. */
+  async writePacked(
+    records: readonly Buffer[],
+    spec: RowSpec,
+    signal?: AbortSignal,
+  ): Promise<readonly Rejection[]> {
+    const damaged = new Map<number, Rejection>();
+    for (;;) {
+      const prepared = newlyPrepared();
+      const worst = await this.#unpack(records, damaged, spec, prepared, signal);
+      if (worst === undefined) {
+        prepared.rejections.push(...damaged.values());
+        return this.#store(prepared, spec, signal);
+      }
+      // All of a record or nothing, as its dead letter holds all of it: once more without it.
+      damaged.set(worst.index, worst);
+    }
+  }
+
+  /** Gives the first record that is damaged, and then has left something of it behind. */
+  async #unpack(
+    records: readonly Buffer[],
+    damaged: ReadonlyMap<number, Rejection>,
+    spec: RowSpec,
+    prepared: Prepared,
+    signal: AbortSignal | undefined,
+  ): Promise<Rejection | undefined> {
+    const unpacker = new Unpacker(spec, this.#options.tagIndex, prepared);
+    let cells = 0;
+    for (const [index, record] of records.entries()) {
+      if (damaged.has(index)) continue;
+      try {
+        unpacker.add(record, index);
+      } catch (error) {
+        if (!(error instanceof PoisonError)) throw error;
+        return { index, message: error.message };
+      }
+      if (prepared.cells.length - cells < UNPACK_POINTS) continue;
+      cells = prepared.cells.length;
+      await nextTurn();
+      signal?.throwIfAborted();
+    }
+    return undefined;
+  }
+
+  async #store(
+    { groups, cells, rejections }: Prepared,
+    spec: RowSpec,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Rejection[]> {
     const needs = groups.map(({ need }) => need);
     const refused = await this.#index.ensure(needs, spec, signal);
     let stored = cells;
@@ -164,6 +219,13 @@ export class PointWriter {
     }
   }
 }
+
+const newlyPrepared = (): Prepared => ({
+  groups: [],
+  groupsOf: new Map(),
+  cells: [],
+  rejections: [],
+});
 
 /** Points of one series often share one tags object, which nobody changes; then sorting and escaping is done once. */
 class SeriesCache {

@@ -1,0 +1,124 @@
+/** The feed from the log of KairosDB's points to the store, its names, and who knows how far it is. */
+import type { Broker, RecordBatch } from '../../broker/index.ts';
+import { pointsOf } from '../../databases/kairos/index.ts';
+import type { Clock, Settings } from '../../runtime/index.ts';
+import {
+  type Codec,
+  type Decoded,
+  type EpochPolicy,
+  type Topology,
+  topology,
+} from '../../stream/index.ts';
+import type { LoggedPoints } from './points-sink.ts';
+
+/** Two keyspaces on one Kafka have nothing to do with each other. */
+export const pointsTopicOf = ({ cassandra }: Settings): string =>
+  `tidemark.${cassandra.keyspace}.points`;
+
+export const POINTS_SINK = 'kairos:points';
+
+/** Records are large, so few are in flight; what is on its way is bounded by their size. */
+export const pointsPolicy: Partial<EpochPolicy> = {
+  pointsMax: 192,
+  mailboxBytesMax: 2 * 1_024 ** 2,
+};
+
+/** Records of one batch of the delivery. */
+export const BATCH_RECORDS = 128;
+
+export function pointsFeed(topic: string, name = 'kairos.points'): Topology {
+  return topology(name, ({ source }) => {
+    source(topic, loggedPointsCodec, { futureToleranceMs: Number.POSITIVE_INFINITY }).into(
+      POINTS_SINK,
+      (record) => [record],
+    );
+  });
+}
+
+/** Leaves the bytes as they are: the store unpacks them. */
+const loggedPointsCodec: Codec<LoggedPoints> = {
+  name: 'kairos-points',
+  createDecoder: () => ({ decode }),
+  encode: ({ bytes }) => bytes,
+};
+
+function decode(batch: RecordBatch): Decoded<LoggedPoints> {
+  const { count, bytes, valueStart, valueEnd, offsets, partition, timestamps } = batch;
+  const empty = Array.from({ length: count }, (_, row) => row).filter(
+    (row) => (valueEnd[row] as number) <= (valueStart[row] as number),
+  );
+  return {
+    columns: {},
+    timestamps,
+    selected:
+      empty.length === 0
+        ? undefined
+        : Int32Array.from({ length: count }, (_, row) => row).filter((row) => !empty.includes(row)),
+    rejects: empty.map((row) => ({
+      row,
+      code: 'FIELD_INVALID',
+      message: 'a record without value holds no points',
+    })),
+    row: (i) => ({
+      partition,
+      offset: offsets[i] as number,
+      bytes: bytes.subarray(valueStart[i], valueEnd[i]),
+    }),
+  };
+}
+
+/** For the backlog: how many points a record holds. */
+export const weighRecord = (value: Buffer): number => pointsOf(value);
+
+/** How far the store is, as this process saw it, or as the group has committed it when another does the work. */
+export class StoredPlaces {
+  readonly #broker: Broker;
+  readonly #clock: Clock;
+  readonly #topic: string;
+  readonly #group: string;
+  readonly #places = new Map<number, number>();
+  readonly #waiting = new Set<() => void>();
+
+  constructor(parts: { broker: Broker; clock: Clock; topic: string; group: string }) {
+    this.#broker = parts.broker;
+    this.#clock = parts.clock;
+    this.#topic = parts.topic;
+    this.#group = parts.group;
+  }
+
+  moved(partition: number, offset: number): void {
+    // After a restart from the last epoch it goes back; what was stored stays stored.
+    this.#places.set(partition, Math.max(offset, this.#places.get(partition) ?? 0));
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** Resolves when all before `offset` is stored; rejects when `signal` aborts. */
+  async reached(partition: number, offset: number, signal: AbortSignal): Promise<void> {
+    let wake = () => {};
+    const isHere = () => (this.#places.get(partition) ?? 0) >= offset;
+    const here = new Promise<void>((resolve) => {
+      wake = () => {
+        if (isHere()) resolve();
+      };
+      this.#waiting.add(wake);
+      wake();
+    });
+    const done = new AbortController();
+    const either = AbortSignal.any([signal, done.signal]);
+    try {
+      await Promise.race([here, this.#elsewhere(partition, offset, either)]);
+    } finally {
+      done.abort();
+      this.#waiting.delete(wake);
+    }
+  }
+
+  async #elsewhere(partition: number, offset: number, signal: AbortSignal): Promise<void> {
+    for (let waitMs = 50; ; waitMs = Math.min(1_000, waitMs * 2)) {
+      await this.#clock.sleep(waitMs, signal);
+      const committed = await this.#broker.committedOffsets(this.#group).catch(() => []);
+      const place = committed.find((c) => c.topic === this.#topic && c.partition === partition);
+      if ((place?.offset ?? 0) >= offset) return;
+    }
+  }
+}
