@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { pageOf, type StoredPoint } from './point-page.suite.ts';
 import { mergeRows } from './row-merge.ts';
-import type { SeriesStore, StoredPoint, StoredRow } from './store.ts';
+import type { PointPage, SeriesStore, StoredRow } from './store.ts';
 import { Turns } from './turns.ts';
 
 const SPAN_MS = 100;
@@ -28,7 +29,8 @@ function storeOf(pagePoints: number) {
       try {
         const all = (row as TestRow).points;
         const ordered = (order === 'descending' ? all.toReversed() : all).slice(0, limit);
-        for (let i = 0; i < ordered.length; i += pagePoints) yield ordered.slice(i, i + pagePoints);
+        for (let i = 0; i < ordered.length; i += pagePoints)
+          yield pageOf(ordered.slice(i, i + pagePoints));
       } finally {
         open.now--;
       }
@@ -66,7 +68,7 @@ test('rows in any pages come out as one sorted stream, in either order', async (
         const options = { fromMs: 0, toMs: 1, order, limit: undefined, turns: new Turns() };
         await mergeRows(store, given, options, {
           row: (row) => announced.add(row),
-          point: (point) => seen.push(point),
+          point: (timestampMs, value) => seen.push({ timestampMs, value }),
         });
         const all = given.flatMap(({ points }) => points);
         const sign = order === 'ascending' ? 1 : -1;
@@ -108,8 +110,8 @@ test('a row that can not be read fails the merge and lets go of the others', asy
     ...store,
     readRow(row, options) {
       if (row.row.tags[0]?.[1] !== '1') return store.readRow(row, options);
-      return (async function* (): AsyncGenerator<readonly StoredPoint[]> {
-        yield [{ timestampMs: 5, value: 1 }];
+      return (async function* (): AsyncGenerator<PointPage> {
+        yield pageOf([{ timestampMs: 5, value: 1 }]);
         throw new Error('gone');
       })();
     },

@@ -1,8 +1,10 @@
 /**
  * The points of several rows as one stream, by time and then value. Rows are opened when the stream reaches them, so
- * that a long range needs no more than the rows of one time at once.
+ * that a long range needs no more than the rows of one time at once; the first pages of the rows that are due, and
+ * the next page of each, are asked for ahead, so that the store and the merge work at the same time.
  */
-import type { SeriesStore, StoredPoint, StoredRow } from './store.ts';
+import { Cursor, type CursorHeap, heapOf } from './row-cursor.ts';
+import type { SeriesStore, StoredRow } from './store.ts';
 import type { Turns } from './turns.ts';
 
 export interface MergeOptions {
@@ -14,8 +16,8 @@ export interface MergeOptions {
   readonly turns: Turns;
 }
 
-/** Points of all open rows held in memory together, so that many rows get small pages. */
-const HELD_POINTS = 100_000;
+/** Points of all open rows held in memory together, at 16 bytes or so each, so that many rows get small pages. */
+const HELD_POINTS = 400_000;
 const PAGE_POINTS_MAX = 5_000;
 const PAGE_POINTS_MIN = 50;
 /** First pages asked for at once. */
@@ -24,165 +26,132 @@ export const ROWS_OPENED_AT_ONCE = 32;
 export interface MergeTaker {
   /** A row that has points, before any of them comes. */
   row(row: StoredRow): void;
-  point(point: StoredPoint): void;
+  point(timestampMs: number, value: bigint | number | string): void;
 }
 
-export async function mergeRows(
+export class RowMerge {
+  readonly #store: SeriesStore;
+  readonly #options: MergeOptions;
+  readonly #isDescending: boolean;
+  /** By the earliest time at which the stream may meet them. */
+  readonly #waiting: readonly StoredRow[];
+  readonly #pagePoints: number;
+  readonly #heap: CursorHeap;
+  readonly #started = new Set<Cursor>();
+  /** Opened ahead of `run`, in the order of `#waiting`. */
+  #ahead: Cursor[] = [];
+  #next = 0;
+
+  constructor(store: SeriesStore, rows: readonly StoredRow[], options: MergeOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#isDescending = options.order === 'descending';
+    this.#waiting = rows.toSorted((a, b) => this.#earliest(a) - this.#earliest(b));
+    this.#heap = heapOf(options.order);
+    // Each row may hold a page and the next one.
+    const share = Math.floor(HELD_POINTS / Math.max(1, rows.length) / 2);
+    this.#pagePoints = Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
+  }
+
+  /** Asks for the first pages that `run` will want, without waiting for them. */
+  prefetch(): void {
+    const [first] = this.#waiting;
+    if (first === undefined || this.#next > 0) return;
+    this.#ahead = this.#openUpTo(this.#earliest(first), ROWS_OPENED_AT_ONCE);
+  }
+
+  /** Once. Whatever happens, everything is closed at the end. */
+  async run(taker: MergeTaker): Promise<void> {
+    const { turns } = this.#options;
+    const heap = this.#heap;
+    try {
+      await this.#openDue(taker);
+      for (let least = heap.least; least !== undefined; least = heap.least) {
+        taker.point(least.timestampMs, least.value);
+        const pause = turns.point();
+        if (pause !== undefined) await pause;
+        if (!least.step()) await least.nextPage();
+        if (least.isDone) {
+          heap.pop();
+          this.#started.delete(least);
+        } else heap.sink();
+        if (this.#isDue()) await this.#openDue(taker);
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#next = this.#waiting.length;
+    const open = [...this.#started];
+    this.#started.clear();
+    await Promise.allSettled(open.map((cursor) => cursor.close()));
+  }
+
+  #isDue(): boolean {
+    const following = this.#waiting[this.#next];
+    if (following === undefined) return false;
+    const { least } = this.#heap;
+    return least === undefined || this.#earliest(following) <= this.#rank(least);
+  }
+
+  /** Everything that may hold a point before the least one so far has to be looked into first. */
+  async #openDue(taker: MergeTaker): Promise<void> {
+    for (;;) {
+      let due = this.#ahead;
+      this.#ahead = [];
+      if (due.length === 0) {
+        const candidate = this.#waiting[this.#next];
+        if (candidate === undefined) return;
+        const { least } = this.#heap;
+        const boundary = least === undefined ? this.#earliest(candidate) : this.#rank(least);
+        due = this.#openUpTo(boundary, ROWS_OPENED_AT_ONCE);
+        if (due.length === 0) return;
+      }
+      for (const cursor of due) {
+        await cursor.opened;
+        // In place of the one that has come, so that there are always as many under way.
+        const least = this.#heap.least;
+        const boundary = least === undefined ? this.#earliest(cursor.row) : this.#rank(least);
+        due.push(...this.#openUpTo(boundary, 1));
+        if (cursor.isDone) {
+          this.#started.delete(cursor);
+          continue;
+        }
+        taker.row(cursor.row);
+        this.#heap.push(cursor);
+      }
+    }
+  }
+
+  #openUpTo(boundary: number, most: number): Cursor[] {
+    const opened: Cursor[] = [];
+    const { fromMs, toMs, order, limit } = this.#options;
+    const range = { fromMs, toMs, order, limit, pagePoints: this.#pagePoints };
+    while (opened.length < most) {
+      const row = this.#waiting[this.#next];
+      if (row === undefined || this.#earliest(row) > boundary) break;
+      this.#next++;
+      const cursor = new Cursor(this.#store.readRow(row, range), row);
+      this.#started.add(cursor);
+      opened.push(cursor);
+    }
+    return opened;
+  }
+
+  #earliest({ row }: StoredRow): number {
+    return this.#isDescending ? -(row.rowTimeMs + this.#store.spec.rowSpanMs - 1) : row.rowTimeMs;
+  }
+
+  #rank({ timestampMs }: Cursor): number {
+    return this.#isDescending ? -timestampMs : timestampMs;
+  }
+}
+
+export const mergeRows = (
   store: SeriesStore,
   rows: readonly StoredRow[],
   options: MergeOptions,
   taker: MergeTaker,
-): Promise<void> {
-  const { turns, ...range } = options;
-  const descending = range.order === 'descending';
-  const rank = ({ timestampMs }: StoredPoint) => (descending ? -timestampMs : timestampMs);
-  const earliest = ({ row }: StoredRow) =>
-    descending ? -(row.rowTimeMs + store.spec.rowSpanMs - 1) : row.rowTimeMs;
-  const waiting = rows.toSorted((a, b) => earliest(a) - earliest(b));
-  const pagePoints = Math.min(
-    PAGE_POINTS_MAX,
-    Math.max(PAGE_POINTS_MIN, Math.floor(HELD_POINTS / Math.max(1, rows.length))),
-  );
-  /** A heap of those that have a point. */
-  const open: Cursor[] = [];
-  const started = new Set<Cursor>();
-  let next = 0;
-  const openDue = async () => {
-    for (;;) {
-      const candidate = waiting[next];
-      if (candidate === undefined) return;
-      const boundary = open[0] === undefined ? earliest(candidate) : rank(open[0].point);
-      const due: Cursor[] = [];
-      while (next < waiting.length && due.length < ROWS_OPENED_AT_ONCE) {
-        const row = waiting[next] as StoredRow;
-        if (earliest(row) > boundary) break;
-        next++;
-        due.push(new Cursor(store.readRow(row, { ...range, pagePoints }), row));
-      }
-      if (due.length === 0) return;
-      for (const cursor of due) started.add(cursor);
-      await Promise.all(due.map((cursor) => cursor.nextPage()));
-      for (const cursor of due) {
-        if (cursor.isDone) {
-          started.delete(cursor);
-          continue;
-        }
-        taker.row(cursor.row);
-        push(open, cursor, descending);
-      }
-    }
-  };
-  try {
-    await openDue();
-    for (let least = open[0]; least !== undefined; least = open[0]) {
-      taker.point(least.point);
-      const pause = turns.point();
-      if (pause !== undefined) await pause;
-      if (!least.step()) await least.nextPage();
-      if (least.isDone) {
-        pop(open, descending);
-        started.delete(least);
-      } else sink(open, descending);
-      const head = open[0];
-      const following = waiting[next];
-      if (
-        following !== undefined &&
-        (head === undefined || earliest(following) <= rank(head.point))
-      ) {
-        await openDue();
-      }
-    }
-  } finally {
-    await Promise.allSettled([...started].map((cursor) => cursor.close()));
-  }
-}
-
-/** One row being read, and the point it stands at. */
-class Cursor {
-  readonly row: StoredRow;
-  isDone = false;
-  readonly #pages: AsyncIterator<readonly StoredPoint[]>;
-  #page: readonly StoredPoint[] = [];
-  #at = 0;
-
-  constructor(pages: AsyncIterable<readonly StoredPoint[]>, row: StoredRow) {
-    this.row = row;
-    this.#pages = pages[Symbol.asyncIterator]();
-  }
-
-  get point(): StoredPoint {
-    return this.#page[this.#at] as StoredPoint;
-  }
-
-  /** Within the page; false at its end. */
-  step(): boolean {
-    this.#at++;
-    return this.#at < this.#page.length;
-  }
-
-  async nextPage(): Promise<void> {
-    do {
-      const { value, done } = await this.#pages.next();
-      if (done === true) {
-        this.isDone = true;
-        return;
-      }
-      this.#page = value;
-      this.#at = 0;
-    } while (this.#page.length === 0);
-  }
-
-  async close(): Promise<void> {
-    await this.#pages.return?.();
-  }
-}
-
-/** Whether `a` comes first: by time, then by value as a double; text counts as 0. */
-function isBefore(a: StoredPoint, b: StoredPoint, descending: boolean): boolean {
-  if (a.timestampMs !== b.timestampMs) {
-    return a.timestampMs < b.timestampMs !== descending;
-  }
-  const [x, y] = [asDouble(a), asDouble(b)];
-  return x !== y && x < y !== descending;
-}
-
-const asDouble = ({ value }: StoredPoint): number =>
-  typeof value === 'string' ? 0 : Number(value);
-
-/** A binary heap, first point on top. */
-function push(heap: Cursor[], cursor: Cursor, descending: boolean): void {
-  let at = heap.push(cursor) - 1;
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    if (!before(heap, at, parent, descending)) return;
-    swap(heap, at, parent);
-    at = parent;
-  }
-}
-
-function pop(heap: Cursor[], descending: boolean): void {
-  const last = heap.pop();
-  if (last === undefined || heap.length === 0) return;
-  heap[0] = last;
-  sink(heap, descending);
-}
-
-function sink(heap: Cursor[], descending: boolean): void {
-  let at = 0;
-  for (;;) {
-    const left = 2 * at + 1;
-    if (left >= heap.length) return;
-    const right = left + 1;
-    const child = right < heap.length && before(heap, right, left, descending) ? right : left;
-    if (!before(heap, child, at, descending)) return;
-    swap(heap, at, child);
-    at = child;
-  }
-}
-
-const before = (heap: readonly Cursor[], a: number, b: number, descending: boolean): boolean =>
-  isBefore((heap[a] as Cursor).point, (heap[b] as Cursor).point, descending);
-
-function swap(heap: Cursor[], a: number, b: number): void {
-  [heap[a], heap[b]] = [heap[b] as Cursor, heap[a] as Cursor];
-}
+): Promise<void> => new RowMerge(store, rows, options).run(taker);

@@ -2,8 +2,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { parseQuery } from './parse/query.ts';
+import { pageOf, type StoredPoint } from './point-page.suite.ts';
 import { runQuery } from './run-query.ts';
-import type { SeriesStore, StoredPoint, StoredRow } from './store.ts';
+import type { SeriesStore, StoredRow } from './store.ts';
 
 const PAGE_POINTS = 1_000;
 
@@ -28,10 +29,12 @@ function storeOf(
       for (let from = 0; from < Math.min(rowSpanMs, limit); from += PAGE_POINTS) {
         read.pages++;
         const length = Math.min(PAGE_POINTS, limit - from);
-        yield Array.from({ length }, (_, i) => {
-          const timestampMs = row.rowTimeMs + from + i;
-          return { timestampMs, value: made(timestampMs) };
-        });
+        yield pageOf(
+          Array.from({ length }, (_, i) => {
+            const timestampMs = row.rowTimeMs + from + i;
+            return { timestampMs, value: made(timestampMs) };
+          }),
+        );
       }
     },
   };

@@ -10,7 +10,7 @@ import { quote } from './json/json-text.ts';
 import type { MetricQuery, Query } from './parse/query.ts';
 import type { GroupType, PointSink, QueryValue } from './point.ts';
 import { AnswerBudget, ResultText } from './result-text.ts';
-import { mergeRows } from './row-merge.ts';
+import { RowMerge } from './row-merge.ts';
 import type { SeriesStore, StoredRow } from './store.ts';
 import { rowQueryOf } from './tag-filters.ts';
 import { Turns } from './turns.ts';
@@ -58,8 +58,18 @@ class MetricRun {
 
   async run(): Promise<string[]> {
     const results: Result[] = [];
-    for (const group of await this.#findGroups()) {
-      for (const result of await this.#runGroup(group)) results.push(result);
+    const merges = (await this.#findGroups()).map((group) => ({
+      group,
+      merge: this.#merge(group),
+    }));
+    try {
+      for (const [i, { group, merge }] of merges.entries()) {
+        // The store works for the next group while this one is merged.
+        merges[i + 1]?.merge.prefetch();
+        for (const result of await this.#runGroup(group, merge)) results.push(result);
+      }
+    } finally {
+      for (const { merge } of merges) await merge.close();
     }
     if (results.length === 0 && this.#query.groupBys.length === 0) {
       const result = this.#open([], 'number', new Map());
@@ -92,8 +102,19 @@ class MetricRun {
     return [...groups].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, group]) => group);
   }
 
-  async #runGroup({ type, tagGroup, rows }: RowGroup): Promise<readonly Result[]> {
-    const { startMs, endMs, order, limit, groupBys, aggregators } = this.#query;
+  #merge({ rows }: RowGroup): RowMerge {
+    const { startMs, endMs, order, limit } = this.#query;
+    return new RowMerge(this.#store, rows, {
+      fromMs: startMs,
+      toMs: endMs + 1,
+      order,
+      limit: limit === 0 ? undefined : limit,
+      turns: this.#turns,
+    });
+  }
+
+  async #runGroup({ type, tagGroup }: RowGroup, merge: RowMerge): Promise<readonly Result[]> {
+    const { groupBys, aggregators } = this.#query;
     const tags: Tags = new Map();
     const entries = [...(tagGroup === undefined ? [] : [tagGroup.entry]), typeEntry(type)];
     const results = new Map<string, Result>();
@@ -117,18 +138,11 @@ class MetricRun {
       }
       return result;
     };
-    const options = {
-      fromMs: startMs,
-      toMs: endMs + 1,
-      order,
-      limit: limit === 0 ? undefined : limit,
-      turns: this.#turns,
-    };
-    await mergeRows(this.#store, rows, options, {
+    await merge.run({
       row: ({ row }) => addTags(tags, row.tags),
-      point: ({ timestampMs, value }) => {
+      point: (timestampMs, value) => {
         this.#sampleSize++;
-        resultOf(timestampMs, value).push(timestampMs, value);
+        (single ?? resultOf(timestampMs, value)).push(timestampMs, value);
       },
     });
     for (const result of results.values()) result.end();
@@ -191,17 +205,24 @@ class Result {
   }
 
   push(timestampMs: number, value: QueryValue): void {
-    if (this.#left-- <= 0) return;
+    if (this.#left-- <= 0 || this.#failure !== undefined) return;
     if (this.#parts.mustWait) this.#kept.push([timestampMs, value]);
-    else this.#attempt((sink) => sink.push(timestampMs, value));
+    else this.#give(timestampMs, value);
   }
 
   /** Throws QueryFailed. */
   end(): void {
     for (const [timestampMs, value] of this.#kept) {
-      this.#attempt((sink) => sink.push(timestampMs, value));
+      if (this.#failure === undefined) this.#give(timestampMs, value);
     }
-    this.#attempt((sink) => sink.end());
+    if (this.#failure === undefined) {
+      try {
+        this.#sink ??= this.#parts.chain();
+        this.#sink.end();
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -212,15 +233,18 @@ class Result {
     return [`{"name":${quote(name)},${groupBy}${tagText}"values":[`, ...text.parts, ']}'];
   }
 
-  #attempt(action: (sink: PointSink) => void): void {
-    if (this.#failure !== undefined) return;
+  #give(timestampMs: number, value: QueryValue): void {
     try {
       this.#sink ??= this.#parts.chain();
-      action(this.#sink);
+      this.#sink.push(timestampMs, value);
     } catch (error) {
-      if (!(error instanceof QueryFailed)) throw error;
-      this.#failure = error;
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof QueryFailed)) throw error;
+    this.#failure = error;
   }
 }
 

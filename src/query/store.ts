@@ -10,9 +10,13 @@ export interface StoredRow {
   };
 }
 
-export interface StoredPoint {
-  readonly timestampMs: number;
-  readonly value: bigint | number | string;
+/** Points of one row, in order, as columns of equal length. */
+export interface PointPage {
+  readonly times: Float64Array;
+  /** Each value as a double; text is 0. */
+  readonly numbers: Float64Array;
+  /** What the values are: `numbers` as they stand, `numbers` as longs, or these. */
+  readonly values: 'doubles' | 'longs' | readonly (bigint | number | string)[];
 }
 
 export interface TagFilter {
@@ -45,5 +49,5 @@ export interface SeriesStore {
       readonly limit?: number | undefined;
       readonly pagePoints?: number;
     },
-  ): AsyncIterable<readonly StoredPoint[]>;
+  ): AsyncIterable<PointPage>;
 }

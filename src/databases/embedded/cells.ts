@@ -14,13 +14,19 @@
  * All functions that write run inside a write transaction of the caller's.
  */
 import type { Database, RootDatabase } from 'lmdb';
-import type { Cell, CellRange, StoredCell } from '../kairos/wide-rows.ts';
+import { CellPacker } from '../kairos/packed-cells.ts';
+import type { Cell, CellPage, CellRange } from '../kairos/wide-rows.ts';
 import { rowTableKey } from './keys.ts';
 
 const ID_BYTES = 6;
 const EXPIRY_BYTES = 6;
 const FOR_EVER = Buffer.from([0]);
 const NOTHING = Buffer.alloc(0);
+
+/** A page, and the column it ends at when it is full. */
+export interface EdgedPage extends CellPage {
+  readonly last: Buffer | undefined;
+}
 
 type BinaryTable = Database<Buffer, Buffer>;
 
@@ -59,27 +65,28 @@ export class CellTable {
   }
 
   /** One page; no transaction outlives it. Fewer than `limit` cells mean the end of the range. */
-  readPage(range: CellRange, limit: number, nowMs: number): StoredCell[] {
-    const page: StoredCell[] = [];
+  readPage(range: CellRange, limit: number, nowMs: number): EdgedPage {
+    const packer = new CellPacker();
     const id = this.#idOf(range.key);
-    if (id === undefined || limit < 1) return page;
+    if (id === undefined || limit < 1) return { ...packer.page, last: undefined };
     const low = Buffer.concat([id, range.first ?? Buffer.from([0])]);
     // Bounds of LMDB are half-open, from the end one starts at; a byte more lies just behind a column.
     const high = Buffer.concat([id, range.last ?? Buffer.from([255, 255, 255, 255]), FOR_EVER]);
-    if (Buffer.compare(low, high) >= 0) return page;
+    if (Buffer.compare(low, high) >= 0) return { ...packer.page, last: undefined };
+    let last: Buffer | undefined;
     const entries =
       range.order === 'descending'
         ? this.#cells.getRange({ start: high, end: justBefore(low, id), reverse: true })
         : this.#cells.getRange({ start: low, end: high });
     for (const { key, value } of entries) {
       if (value[0] === 1 && value.readUIntBE(1, EXPIRY_BYTES) <= nowMs) continue;
-      page.push({
-        column: Buffer.from(key.subarray(ID_BYTES)),
-        value: Buffer.from(value.subarray(value[0] === 1 ? 1 + EXPIRY_BYTES : 1)),
-      });
-      if (page.length === limit) break;
+      packer.add(key, ID_BYTES, value, value[0] === 1 ? 1 + EXPIRY_BYTES : 1);
+      if (packer.count === limit) {
+        last = Buffer.from(key.subarray(ID_BYTES));
+        break;
+      }
     }
-    return page;
+    return { ...packer.page, last };
   }
 
   /** Both bounds included; the row goes when its last cell goes. */

@@ -9,11 +9,13 @@ import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
+import { unpacked } from '../kairos/packed-cells.ts';
 import type { RowKey } from '../kairos/row-key.ts';
 import { singleTagPair, tagCollectionHash } from '../kairos/tag-hash.ts';
 import { formatTags, type TagList } from '../kairos/tag-string.ts';
 import type {
   Cell,
+  CellPage,
   CellRange,
   Pages,
   RowKeyEntry,
@@ -119,7 +121,11 @@ class EmbeddedWideRows implements WideRows {
     return [];
   }
 
-  async *readCells(range: CellRange): AsyncGenerator<readonly StoredCell[]> {
+  readCells(range: CellRange): Pages<StoredCell> {
+    return unpacked(this.readCellPages(range));
+  }
+
+  async *readCellPages(range: CellRange): AsyncGenerator<CellPage> {
     const pageCells = range.pageCells ?? PAGE_CELLS;
     let left = range.limit ?? Number.POSITIVE_INFINITY;
     let { first, last } = range;
@@ -130,10 +136,10 @@ class EmbeddedWideRows implements WideRows {
         wanted,
         this.#clock.now(),
       );
-      if (page.length > 0) yield page;
-      left -= page.length;
-      const edge = page.at(-1)?.column;
-      if (page.length < wanted || left <= 0 || edge === undefined) return;
+      if (page.count > 0) yield page;
+      left -= page.count;
+      const edge = page.last;
+      if (page.count < wanted || left <= 0 || edge === undefined) return;
       if (range.order === 'descending') {
         if (edge.every((byte) => byte === 0)) return;
         last = step(edge, -1);

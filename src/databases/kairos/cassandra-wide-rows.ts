@@ -7,6 +7,8 @@ import { type Clock, systemClock } from '../../runtime/index.ts';
 import { CassandraSession, type Unit, unit } from './cassandra-session.ts';
 import { unitsOfCells } from './cell-batches.ts';
 import type { CassandraConfig } from './config.ts';
+import { unpacked } from './packed-cells.ts';
+import { installPackedResults, packedPage } from './packed-results.ts';
 import type { RowKey } from './row-key.ts';
 import { METRIC_NAMES_KEY, SPEC_TYPE, TABLE_NAME } from './schema.ts';
 import { statements } from './statements.ts';
@@ -15,6 +17,7 @@ import { sortTags, type TagList } from './tag-string.ts';
 import { behindText } from './text-order.ts';
 import type {
   Cell,
+  CellPage,
   CellRange,
   Pages,
   RowKeyEntry,
@@ -44,6 +47,7 @@ class CassandraWideRows implements WideRows {
   readonly #session: CassandraSession;
 
   constructor({ config, clock = systemClock }: CassandraWideRowsOptions) {
+    installPackedResults();
     this.#session = new CassandraSession(config, clock);
   }
 
@@ -64,7 +68,11 @@ class CassandraWideRows implements WideRows {
     return this.#session.writeUnits(unitsOfCells(cells), signal);
   }
 
-  async *readCells(range: CellRange): AsyncGenerator<readonly StoredCell[]> {
+  readCells(range: CellRange): Pages<StoredCell> {
+    return unpacked(this.readCellPages(range));
+  }
+
+  async *readCellPages(range: CellRange): AsyncGenerator<CellPage> {
     const pageCells = Math.min(range.pageCells ?? PAGE_CELLS, range.limit ?? PAGE_CELLS);
     if (pageCells < 1) return;
     const query =
@@ -76,7 +84,7 @@ class CassandraWideRows implements WideRows {
       Math.min(range.limit ?? INT_MAX, INT_MAX),
     ];
     for await (const page of this.#session.pages(query, params, pageCells)) {
-      yield page.map((row) => ({ column: row.column1 as Buffer, value: row.value as Buffer }));
+      yield packedPage(page);
     }
   }
 

@@ -15,7 +15,7 @@ export { TTL_SECONDS_MAX, type TtlOptions } from './point-ttl.ts';
 export type { RowIndexOptions } from './row-index.ts';
 export { decodeRowKey, encodeRowKey, type RowKey } from './row-key.ts';
 export type { FoundRow, RowQuery, TagFilter } from './row-query.ts';
-export type { RowPoint, RowReadOptions } from './row-reader.ts';
+export { type PointPage, type RowReadOptions, valueAt } from './row-reader.ts';
 export * from './row-spec.ts';
 export type { SeriesQuery } from './series-reader.ts';
 export { type SetupStep, setupKairos } from './setup.ts';

@@ -62,9 +62,8 @@ export async function* findRows(
     const found: FoundRow[] = [];
     for (const row of page) {
       if (!passes(row, query.tags)) continue;
-      const identity = rowIdentity(row);
-      if (legacy) seen.add(identity);
-      else if (seen.has(identity)) continue;
+      if (legacy) seen.add(rowIdentity(row));
+      else if (seen.size > 0 && seen.has(rowIdentity(row))) continue;
       found.push({ row, key: encodeRowKey(row), legacy });
     }
     return found;

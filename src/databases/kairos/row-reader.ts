@@ -1,13 +1,25 @@
 /** Reads the points of one row, a page at a time (spec §10). */
-import { columnOf, decodeColumn, encodeColumn, isLegacyFloat, timestampOf } from './column.ts';
+import { columnOf, encodeColumn, isLegacyFloat, timestampOf } from './column.ts';
+import { eachCell } from './packed-cells.ts';
+import type { RowKey } from './row-key.ts';
 import { type FoundRow, type RowQuery, timeBounds } from './row-query.ts';
 import type { RowSpec } from './row-spec.ts';
-import { decodeValue, type KairosValue } from './value.ts';
-import type { CellRange, WideRows } from './wide-rows.ts';
+import { DOUBLE_TYPE, decodeValue, type KairosValue, LONG_TYPE, smallLongAt } from './value.ts';
+import type { CellPage, CellRange, WideRows } from './wide-rows.ts';
 
-export interface RowPoint {
-  readonly timestampMs: number;
-  readonly value: KairosValue;
+/** Points of one row as columns of equal length. */
+export interface PointPage {
+  readonly times: Float64Array;
+  /** Each value as a double; text is 0. */
+  readonly numbers: Float64Array;
+  /** What the values are: `numbers` as they stand, `numbers` as longs, or these. */
+  readonly values: 'doubles' | 'longs' | readonly KairosValue[];
+}
+
+/** The value at an index of a page. */
+export function valueAt({ numbers, values }: PointPage, index: number): KairosValue {
+  if (values === 'doubles') return numbers[index] as number;
+  return values === 'longs' ? BigInt(numbers[index] as number) : (values[index] as KairosValue);
 }
 
 export interface RowReadOptions extends Pick<RowQuery, 'fromMs' | 'toMs'> {
@@ -41,21 +53,46 @@ export async function* readRow(
   spec: RowSpec,
   { row, key }: FoundRow,
   options: RowReadOptions,
-): AsyncGenerator<readonly RowPoint[]> {
+): AsyncGenerator<PointPage> {
   const columns = columnsWithin(spec, row.rowTimeMs, options);
   if (columns === undefined) return;
   const { order = 'ascending', limit, pagePoints } = options;
   const range = { key, ...columns, order, limit };
-  const pages = rows.readCells(
+  const pages = rows.readCellPages(
     pagePoints === undefined ? range : { ...range, pageCells: pagePoints },
   );
-  for await (const page of pages) {
-    yield page.map((cell) => {
-      const column = decodeColumn(cell.column);
-      return {
-        timestampMs: timestampOf(spec, row.rowTimeMs, column),
-        value: decodeValue(row.type, cell.value, isLegacyFloat(spec, column)),
-      };
+  for await (const page of pages) yield decodePage(spec, row, page);
+}
+
+function decodePage(spec: RowSpec, { type, rowTimeMs }: RowKey, page: CellPage): PointPage {
+  const { bytes, count } = page;
+  const times = new Float64Array(count);
+  const numbers = new Float64Array(count);
+  if (type === DOUBLE_TYPE) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    eachCell(page, (i, column, from, to) => {
+      times[i] = timestampOf(spec, rowTimeMs, column);
+      numbers[i] =
+        to - from >= 8
+          ? view.getFloat64(from)
+          : (decodeValue(type, bytes.subarray(from, to)) as number);
     });
+    return { times, numbers, values: 'doubles' };
   }
+  /** From the first value on that a double can't stand for. */
+  let values: KairosValue[] | undefined;
+  eachCell(page, (i, column, from, to) => {
+    times[i] = timestampOf(spec, rowTimeMs, column);
+    const small = type === LONG_TYPE ? smallLongAt(bytes, from, to) : undefined;
+    if (small !== undefined) {
+      numbers[i] = small;
+      if (values !== undefined) values[i] = BigInt(small);
+      return;
+    }
+    const value = decodeValue(type, bytes.subarray(from, to), isLegacyFloat(spec, column));
+    values ??= Array.from({ length: i }, (_, before) => BigInt(numbers[before] as number));
+    values[i] = value;
+    numbers[i] = typeof value === 'string' ? 0 : Number(value);
+  });
+  return { times, numbers, values: values ?? 'longs' };
 }

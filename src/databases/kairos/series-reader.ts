@@ -4,7 +4,7 @@
  */
 import type { DataPoint } from '../../model/index.ts';
 import { type FoundRow, findRows, type RowQuery, type TagFilter } from './row-query.ts';
-import { type RowPoint, readRow } from './row-reader.ts';
+import { type PointPage, readRow, valueAt } from './row-reader.ts';
 import type { RowSpec } from './row-spec.ts';
 import type { TagIndexConfig } from './tag-index.ts';
 import { tagRecordOf } from './tag-string.ts';
@@ -103,14 +103,14 @@ function rowQueryOf({ metric, fromMs, toMs, tags }: SeriesQuery): RowQuery {
 class Cursor {
   readonly #metric: string;
   readonly #tags: Record<string, string>;
-  readonly #pages: AsyncGenerator<readonly RowPoint[]>;
+  readonly #pages: AsyncGenerator<PointPage>;
   readonly #rankOf: (timestampMs: number) => number;
-  #page: readonly RowPoint[] = [];
+  #page: PointPage = { times: new Float64Array(), numbers: new Float64Array(), values: [] };
   #at = 0;
 
   private constructor(
     { row }: FoundRow,
-    pages: AsyncGenerator<readonly RowPoint[]>,
+    pages: AsyncGenerator<PointPage>,
     rankOf: (timestampMs: number) => number,
   ) {
     this.#metric = row.metric;
@@ -122,28 +122,28 @@ class Cursor {
   /** Undefined when the row has no point in the range. */
   static async open(
     found: FoundRow,
-    pages: AsyncGenerator<readonly RowPoint[]>,
+    pages: AsyncGenerator<PointPage>,
     rankOf: (timestampMs: number) => number,
   ): Promise<Cursor | undefined> {
     const cursor = new Cursor(found, pages, rankOf);
     return (await cursor.nextPage()) ? cursor : undefined;
   }
 
-  get #current(): RowPoint {
-    return this.#page[this.#at] as RowPoint;
+  get #timestampMs(): number {
+    return this.#page.times[this.#at] as number;
   }
 
   get rank(): number {
-    return this.#rankOf(this.#current.timestampMs);
+    return this.#rankOf(this.#timestampMs);
   }
 
   get point(): DataPoint {
-    const { timestampMs, value } = this.#current;
+    const [timestampMs, value] = [this.#timestampMs, valueAt(this.#page, this.#at)];
     return { metric: this.#metric, tags: this.#tags, timestampMs, value };
   }
 
   get isAtPageEnd(): boolean {
-    return this.#at === this.#page.length - 1;
+    return this.#at === this.#page.times.length - 1;
   }
 
   /** Within the page. */

@@ -1,13 +1,14 @@
 /** Every CQL statement that the store sends, prepared once each and safe to send twice. */
 
+import { PACKED_COLUMN, PACKED_VALUE } from './packed-results.ts';
+
+const PACKED_CELL = `column1 AS ${PACKED_COLUMN}, value AS ${PACKED_VALUE}`;
 const ROW = 'metric = ? AND table_name = ? AND row_time = ?';
 
 export const statements = {
   writeCell: 'INSERT INTO data_points (key, column1, value) VALUES (?, ?, ?) USING TTL ?',
-  readCells:
-    'SELECT column1, value FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 ASC LIMIT ?',
-  readCellsBackwards:
-    'SELECT column1, value FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 DESC LIMIT ?',
+  readCells: `SELECT ${PACKED_CELL} FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 ASC LIMIT ?`,
+  readCellsBackwards: `SELECT ${PACKED_CELL} FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 DESC LIMIT ?`,
   deleteCells: 'DELETE FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ?',
   deleteRow: 'DELETE FROM data_points WHERE key = ?',
 

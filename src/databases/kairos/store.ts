@@ -9,7 +9,7 @@ import { type Deletion, deleteMetric, deletePoints } from './deletion.ts';
 import { Gate } from './gate.ts';
 import { RowIndex, type RowIndexOptions } from './row-index.ts';
 import { type FoundRow, findRows, type RowQuery } from './row-query.ts';
-import { type RowPoint, type RowReadOptions, readRow } from './row-reader.ts';
+import { type PointPage, type RowReadOptions, readRow } from './row-reader.ts';
 import type { RowSpec, RowTimeUnit } from './row-spec.ts';
 import { readSeries, type SeriesQuery } from './series-reader.ts';
 import { ensureSpec, storedSpec } from './spec-rows.ts';
@@ -99,7 +99,7 @@ export class KairosStore {
   }
 
   /** The points of one row in a time range, in order, as KairosDB 1.3 bounds them. */
-  readRow(found: FoundRow, options: RowReadOptions): Pages<RowPoint> {
+  readRow(found: FoundRow, options: RowReadOptions): AsyncGenerator<PointPage> {
     return readRow(this.rows, this.spec, found, options);
   }
 

@@ -93,6 +93,19 @@ export function encodeLong(value: bigint): Buffer {
   return bytes.subarray(0, at);
 }
 
+/** A long of at most seven bytes, which a double holds exactly; undefined for anything else. */
+export function smallLongAt(bytes: Buffer, from: number, to: number): number | undefined {
+  let rest = 0;
+  let scale = 1;
+  for (let at = from; at < to && at < from + 7; at++) {
+    const byte = bytes[at] as number;
+    rest += (byte & 0x7f) * scale;
+    if (byte < 0x80) return rest % 2 === 0 ? rest / 2 : -(rest + 1) / 2;
+    scale *= 0x80;
+  }
+  return undefined;
+}
+
 export function decodeLong(bytes: Buffer): bigint {
   let length = 0;
   while (((bytes[length] ?? 0) & 0x80) !== 0) length++;

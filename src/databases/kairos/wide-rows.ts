@@ -34,6 +34,12 @@ export interface StoredCell {
   readonly value: Buffer;
 }
 
+/** Cells of one row, in the form of packed-cells.ts. Bytes may go on behind the last one. */
+export interface CellPage {
+  readonly bytes: Buffer;
+  readonly count: number;
+}
+
 export interface CellRange {
   readonly key: Buffer;
   /** Columns compare as bytes. Both included; absent = from the start, to the end of the row. */
@@ -84,6 +90,8 @@ export interface WideRows {
    */
   writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]>;
   readCells(range: CellRange): Pages<StoredCell>;
+  /** The same as bytes, for what reads many. No page is empty. */
+  readCellPages(range: CellRange): AsyncIterable<CellPage>;
   /** Both bounds included; absent = open. */
   deleteCells(range: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void>;
   deleteRow(key: Buffer): Promise<void>;

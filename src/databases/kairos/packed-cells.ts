@@ -1,0 +1,76 @@
+/**
+ * Cells of one row in the bytes that Cassandra sends them in, one behind the other, so that a page of thousands is
+ * one object and is decoded straight into columns of numbers.
+ *
+ *   ┌─────────────┬────────────┬────────────────┬───────┐
+ *   │ 00 00 00 04 │ column, 4  │ length, int32  │ value │ …     both lengths big-endian; -1 = no value
+ *   └─────────────┴────────────┴────────────────┴───────┘
+ */
+import type { CellPage, Pages, StoredCell } from './wide-rows.ts';
+
+/** Bytes of a cell beside its value. */
+export const CELL_HEAD_BYTES = 12;
+
+/** Calls `each` with where a value begins and ends. */
+export function eachCell(
+  { bytes, count }: CellPage,
+  each: (index: number, column: number, from: number, to: number) => void,
+): void {
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    const column = bytes.readUInt32BE(at + 4);
+    const from = at + CELL_HEAD_BYTES;
+    at = from + Math.max(0, bytes.readInt32BE(at + 8));
+    each(i, column, from, at);
+  }
+}
+
+/** The same cells as objects, for what reads few of them. */
+export async function* unpacked(pages: AsyncIterable<CellPage>): Pages<StoredCell> {
+  for await (const page of pages) yield cellsOf(page);
+}
+
+export function cellsOf(page: CellPage): StoredCell[] {
+  const cells: StoredCell[] = [];
+  eachCell(page, (_index, _column, from, to) => {
+    const { bytes } = page;
+    cells.push({
+      column: Buffer.from(bytes.subarray(from - 8, from - 4)),
+      value: Buffer.from(bytes.subarray(from, to)),
+    });
+  });
+  return cells;
+}
+
+/** Packs cells one after the other. */
+export class CellPacker {
+  #bytes: Buffer;
+  #at = 0;
+  count = 0;
+
+  constructor(bytes = 4_096) {
+    this.#bytes = Buffer.allocUnsafe(bytes);
+  }
+
+  /** `value` from `from` on; the column's four bytes begin at `columnAt` of `columnBytes`. */
+  add(columnBytes: Buffer, columnAt: number, value: Buffer, from = 0): void {
+    const length = value.length - from;
+    const needed = this.#at + CELL_HEAD_BYTES + length;
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
+      this.#bytes.copy(grown, 0, 0, this.#at);
+      this.#bytes = grown;
+    }
+    const bytes = this.#bytes;
+    bytes.writeInt32BE(4, this.#at);
+    bytes.writeUInt32BE(columnBytes.readUInt32BE(columnAt), this.#at + 4);
+    bytes.writeInt32BE(length, this.#at + 8);
+    value.copy(bytes, this.#at + CELL_HEAD_BYTES, from);
+    this.#at = needed;
+    this.count++;
+  }
+
+  get page(): CellPage {
+    return { bytes: this.#bytes.subarray(0, this.#at), count: this.count };
+  }
+}

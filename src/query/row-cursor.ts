@@ -1,0 +1,144 @@
+/** One row being read, and the point it stands at; and a heap of such rows, first point on top. */
+import type { PointPage, StoredRow } from './store.ts';
+
+type StoredValue = bigint | number | string;
+
+const NO_NUMBERS: Float64Array = new Float64Array(0);
+
+export class Cursor {
+  readonly row: StoredRow;
+  /** Settles when the first page is there, or the row turns out to be empty. */
+  readonly opened: Promise<void>;
+  isDone = false;
+  timestampMs = 0;
+  /** The value as a double. */
+  number = 0;
+  readonly #pages: AsyncIterator<PointPage>;
+  /** Asked for ahead. */
+  #following: Promise<IteratorResult<PointPage>>;
+  #times = NO_NUMBERS;
+  #numbers = NO_NUMBERS;
+  #values: PointPage['values'] = 'doubles';
+  #at = 0;
+
+  constructor(pages: AsyncIterable<PointPage>, row: StoredRow) {
+    this.row = row;
+    this.#pages = pages[Symbol.asyncIterator]();
+    this.#following = this.#pages.next();
+    this.opened = this.nextPage();
+    // Whoever waits for it gets to know; nobody may.
+    this.opened.catch(() => {});
+  }
+
+  get value(): StoredValue {
+    const values = this.#values;
+    if (values === 'doubles') return this.number;
+    return values === 'longs' ? BigInt(this.number) : (values[this.#at] as StoredValue);
+  }
+
+  /** Within the page; false at its end. */
+  step(): boolean {
+    const at = ++this.#at;
+    if (at >= this.#times.length) return false;
+    this.timestampMs = this.#times[at] as number;
+    this.number = this.#numbers[at] as number;
+    return true;
+  }
+
+  async nextPage(): Promise<void> {
+    do {
+      const { value, done } = await this.#following;
+      if (done === true) {
+        this.isDone = true;
+        this.#times = NO_NUMBERS;
+        this.#numbers = NO_NUMBERS;
+        return;
+      }
+      this.#following = this.#pages.next();
+      this.#following.catch(() => {});
+      this.#times = value.times;
+      this.#numbers = value.numbers;
+      this.#values = value.values;
+      this.#at = -1;
+    } while (!this.step());
+  }
+
+  async close(): Promise<void> {
+    await this.#pages.return?.();
+  }
+}
+
+export interface CursorHeap {
+  readonly least: Cursor | undefined;
+  push(cursor: Cursor): void;
+  pop(): void;
+  /** After the least has moved on. */
+  sink(): void;
+}
+
+export const heapOf = (order: 'ascending' | 'descending'): CursorHeap =>
+  new Heap(order === 'descending');
+
+class Heap implements CursorHeap {
+  readonly #cursors: Cursor[] = [];
+  readonly #isDescending: boolean;
+
+  constructor(isDescending: boolean) {
+    this.#isDescending = isDescending;
+  }
+
+  get least(): Cursor | undefined {
+    return this.#cursors[0];
+  }
+
+  push(cursor: Cursor): void {
+    const heap = this.#cursors;
+    let at = heap.push(cursor) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = heap[parent] as Cursor;
+      if (!this.#isBefore(cursor, above)) break;
+      heap[at] = above;
+      at = parent;
+    }
+    heap[at] = cursor;
+  }
+
+  pop(): void {
+    const last = this.#cursors.pop();
+    if (last === undefined || this.#cursors.length === 0) return;
+    this.#cursors[0] = last;
+    this.sink();
+  }
+
+  sink(): void {
+    const heap = this.#cursors;
+    const { length } = heap;
+    const cursor = heap[0] as Cursor;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= length) break;
+      let below = heap[child] as Cursor;
+      if (child + 1 < length) {
+        const right = heap[child + 1] as Cursor;
+        if (this.#isBefore(right, below)) {
+          below = right;
+          child++;
+        }
+      }
+      if (!this.#isBefore(below, cursor)) break;
+      heap[at] = below;
+      at = child;
+    }
+    heap[at] = cursor;
+  }
+
+  /** By time, then by value as a double; text counts as 0. */
+  #isBefore(a: Cursor, b: Cursor): boolean {
+    if (a.timestampMs !== b.timestampMs) {
+      return a.timestampMs < b.timestampMs !== this.#isDescending;
+    }
+    return a.number !== b.number && a.number < b.number !== this.#isDescending;
+  }
+}
