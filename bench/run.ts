@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, string>> = {
   sinks: 'points per second into InfluxDB and Cassandra, beside SQLite',
   kairos: 'queries beside a Java KairosDB: on Cassandra, and embedded beside H2',
   live: 'answers of the live endpoints while votes flow',
+  'copy-influx': 'a million points from InfluxDB 1.x to 2.7, beside a simple script',
   decode: 'votes from bytes to columns, against JSON.parse',
   digest: 'our t-digest against npm tdigest',
   'embedded-log': 'appends, reads and commits of the embedded log',

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { messageOf, TidemarkError } from '../model/index.ts';
 import { backlogCommand } from './commands/backlog.ts';
 import { configCommand } from './commands/config.ts';
+import { copyInfluxCommand } from './commands/copy-influx.ts';
 import { demoCommand } from './commands/demo.ts';
 import { describeCommand } from './commands/describe.ts';
 import { detectCommand } from './commands/detect.ts';
@@ -41,6 +42,7 @@ const commands = [
   jobsCommand,
   configCommand,
   simulateCommand,
+  copyInfluxCommand,
   detectCommand,
   forecastCommand,
 ];

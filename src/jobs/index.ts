@@ -1,5 +1,13 @@
 /** Long work that survives a restart: the durable jobs, and the kinds that need no database of their own. */
 export * from './contract.ts';
+export {
+  type CopyInput,
+  type CopyParts,
+  type CopySource,
+  type CopyTarget,
+  copySeries,
+  unitsAtOnce,
+} from './copy-series.ts';
 export { reportText } from './job-report.ts';
 export { defaultJobPolicy, type JobPolicy, Jobs, type JobsOptions } from './jobs.ts';
 export {

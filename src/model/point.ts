@@ -24,3 +24,6 @@ export interface DataPoint {
   /** Seconds to live; absent or 0 = for ever. */
   readonly ttlSeconds?: number;
 }
+
+/** Sums of checksums are kept modulo this, so that the sum of two is still an exact integer. */
+export const CHECKSUM_MODULO = 2 ** 52;

@@ -65,6 +65,14 @@ export function encodeLine(point: Point): string {
   return `${line} ${timestampNs}`;
 }
 
+/** The name under which a tag, a tag's value or a field is stored. */
+export const storedName = (name: string): string =>
+  NEEDS_CARE.test(name) ? withoutTrouble(name) : name;
+
+/** The name under which a measurement is stored. */
+export const storedMeasurement = (name: string): string =>
+  storedName(name.charCodeAt(0) === 0x23 ? `_${name.slice(1)}` : name);
+
 function encodeMeasurement(measurement: string): string {
   if (measurement === '') throw invalid('the measurement has no name');
   const name = measurement.charCodeAt(0) === 0x23 ? `_${measurement.slice(1)}` : measurement;

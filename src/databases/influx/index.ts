@@ -1,7 +1,8 @@
 /** InfluxDB 2.x: a sink for points, a reader of rollups, and the setup of buckets. */
-export { encodeLine } from './codec.ts';
+export { encodeLine, storedMeasurement, storedName } from './codec.ts';
 export { type InfluxConfig, influxConfig, influxConfigSchema } from './config.ts';
 export type { RollupQuery } from './flux.ts';
+export { type InfluxqlConfig, InfluxqlReader } from './influxql.ts';
 export {
   InfluxReader,
   type InfluxReaderOptions,

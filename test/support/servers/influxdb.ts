@@ -16,7 +16,8 @@ export const packedInfluxd = join(
   '../../../../shared/stack/influxd.xz', // test/support/servers → checkout → its neighbour
 );
 
-async function influxd(cache: string): Promise<string> {
+/** The program, unpacked when needed. */
+export async function influxd(cache: string): Promise<string> {
   const unpacked = join(cache, 'influxd-2.7');
   for (const candidate of [process.env.INFLUXD, 'influxd', unpacked]) {
     if (!candidate) continue;

@@ -1,0 +1,171 @@
+/**
+ * A million points of mixed types from an InfluxDB 1.x to a 2.7: `tidemark copy-influx` beside the simplest correct
+ * script, one query and one write at a time, in one run on the same servers, in turns. The script asks for a
+ * measurement's fields and types, then for an hour at a time as JSON, whose numbers it takes from the text, since 64
+ * bits don't fit in a double; it compares nothing afterwards, as ours does. The source's memory is its peak, of a
+ * server started anew for each.
+ *
+ *   eval "$(npm run -s servers env)" && npm run bench -- copy-influx [--points N] [--rounds N]
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setupBuckets } from '../src/databases/influx/index.ts';
+import {
+  dropBucket,
+  influxCall,
+  influxFromEnvironment,
+  uniqueName,
+} from '../test/support/influx.ts';
+import { mixedLines } from '../test/support/mixed-points.ts';
+import { OldInflux } from '../test/support/old-influx.ts';
+import { benchArguments, required } from './support/arguments.ts';
+import { noiseNow, warnOfNoise, writeResults } from './support/results.ts';
+
+for (const name of ['INFLUX_URL', 'INFLUX_ORG', 'INFLUX_TOKEN']) required(name);
+const options = benchArguments({ points: 1_000_000, rounds: 2 });
+const points = options.number('points');
+const noise = noiseNow();
+warnOfNoise(noise);
+
+const FROM_MS = Date.UTC(2024, 0, 31);
+const PER_SECOND = 25;
+const HOUR_NS = 3_600_000_000_000n;
+const database = 'bench';
+const target = influxFromEnvironment();
+
+const old = await OldInflux.start();
+const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-copy-'));
+const contestants = { script: copyByScript, tidemark: copyByTidemark };
+type Name = keyof typeof contestants;
+const runs: { name: Name; seconds: number; sourceMiB: number }[] = [];
+try {
+  await old.query(`CREATE DATABASE ${database}`);
+  for (let at = 0; at < points; at += 50_000) {
+    const fromMs = FROM_MS + (at * 1_000) / PER_SECOND;
+    await old.write(
+      database,
+      mixedLines(Math.min(50_000, points - at), { fromMs, perSecond: PER_SECOND }),
+    );
+  }
+  for (let round = 0; round < options.number('rounds'); round++) {
+    for (const name of Object.keys(contestants) as Name[]) {
+      await old.restart();
+      const bucket = uniqueName('bench-copy');
+      await setupBuckets(target, [{ name: bucket, retentionMs: 0 }]);
+      const began = performance.now();
+      await contestants[name](bucket);
+      const seconds = (performance.now() - began) / 1_000;
+      const sourceMiB = (await old.residentBytes()) / 2 ** 20;
+      const stored = await count(bucket);
+      if (stored !== points) throw new Error(`${name} stored ${stored} of ${points}`);
+      runs.push({ name, seconds, sourceMiB });
+      process.stdout.write(
+        `${name}: ${Math.round(points / seconds)} points/s, source's peak ${Math.round(sourceMiB)} MiB\n`,
+      );
+      await dropBucket(target, bucket);
+    }
+  }
+} finally {
+  await old.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+const best = (name: Name) => {
+  const own = runs.filter((run) => run.name === name);
+  return {
+    pointsPerSecond: Math.round(points / Math.min(...own.map(({ seconds }) => seconds))),
+    sourcePeakMiB: Math.round(Math.max(...own.map(({ sourceMiB }) => sourceMiB))),
+  };
+};
+const [script, tidemark] = [best('script'), best('tidemark')];
+const ratio = Number((tidemark.pointsPerSecond / script.pointsPerSecond).toFixed(2));
+process.stdout.write(`tidemark copies and compares at ${ratio} times the script's rate\n`);
+writeResults('copy-influx', noise, { points, script, tidemark, ratio });
+
+async function copyByTidemark(bucket: string): Promise<void> {
+  const program = fileURLToPath(new URL('../bin/tidemark', import.meta.url));
+  const words = ['copy-influx', '--from', old.url, '--database', database, '--bucket', bucket];
+  const child = spawn(program, [...words, '--state', join(folder, bucket)], {
+    env: { ...process.env, INFLUX_TOKEN: target.token },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  if (code !== 0) throw new Error(`tidemark ended with ${code}`);
+}
+
+async function copyByScript(bucket: string): Promise<void> {
+  const keys = async (query: string) =>
+    (JSON.parse(await old.query(query, database)).results[0].series ?? []) as {
+      name: string;
+      values: string[][];
+    }[];
+  for (const { name, values: fields } of await keys('SHOW FIELD KEYS')) {
+    const types = new Map(fields.map(([field, type]) => [field as string, type as string]));
+    const first = BigInt(FROM_MS) * 1_000_000n;
+    const end = first + (BigInt(points) * 1_000_000_000n) / BigInt(PER_SECOND) + HOUR_NS;
+    for (let from = first; from < end; from += HOUR_NS) {
+      const query = `SELECT * FROM "${name}" WHERE time >= ${from} AND time < ${from + HOUR_NS} GROUP BY *`;
+      const lines = linesOf(await old.query(query, database), types);
+      for (let at = 0; at < lines.length; at += 5_000) {
+        const reply = await influxCall(
+          target,
+          `/api/v2/write?org=${target.org}&bucket=${bucket}&precision=ns`,
+          { method: 'POST', body: lines.slice(at, at + 5_000).join('\n') },
+        );
+        if (reply.status !== 204) throw new Error(reply.text);
+      }
+    }
+  }
+}
+
+interface Series {
+  readonly name: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly columns: readonly string[];
+  readonly values: readonly (readonly unknown[])[];
+}
+
+function linesOf(json: string, types: ReadonlyMap<string, string>): string[] {
+  // The text of each number, for those that a double can't hold.
+  const exact = (_key: string, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' ? (context?.source ?? String(value)) : value;
+  const reply = JSON.parse(json, exact as Parameters<typeof JSON.parse>[1]) as {
+    results: { series?: Series[] }[];
+  };
+  const escape = (text: string) => text.replace(/[, =]/g, '\\$&');
+  const lines: string[] = [];
+  for (const { name, tags, columns, values } of reply.results[0]?.series ?? []) {
+    const series = Object.entries(tags)
+      .filter(([, value]) => value !== '')
+      .map(([key, value]) => `,${escape(key)}=${escape(value)}`)
+      .join('');
+    for (const row of values) {
+      const fields: string[] = [];
+      for (let i = 1; i < columns.length; i++) {
+        const value = row[i];
+        if (value === null) continue;
+        const column = columns[i] as string;
+        const type = types.get(column);
+        const written =
+          type === 'integer'
+            ? `${value}i`
+            : type === 'string'
+              ? `"${String(value).replace(/["\\]/g, '\\$&')}"`
+              : String(value);
+        fields.push(`${escape(column)}=${written}`);
+      }
+      lines.push(`${name.replace(/[, ]/g, '\\$&')}${series} ${fields.join(',')} ${row[0]}`);
+    }
+  }
+  return lines;
+}
+
+async function count(bucket: string): Promise<number> {
+  const query = new URLSearchParams({ db: bucket, q: 'SELECT count(i) FROM mixed' });
+  const { json } = await influxCall(target, `/query?${query}`);
+  const { results } = json as { results: { series?: { values: number[][] }[] }[] };
+  return results[0]?.series?.[0]?.values[0]?.[1] ?? 0;
+}

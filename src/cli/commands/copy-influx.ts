@@ -1,0 +1,157 @@
+/** `tidemark copy-influx`: an InfluxDB 1.x (or 2.x) into a 1.8 or 2.x, exactly, resumable, read back and compared. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { FatalError, messageOf } from '../../model/index.ts';
+import { type CliContext, type SettingsFlags, settingsFrom } from '../context.ts';
+import { runJob } from '../run-job.ts';
+import { renderTable } from '../table.ts';
+import { write } from '../terminal.ts';
+import { collect, UsageError, wholeNumber } from '../usage.ts';
+
+interface Flags extends SettingsFlags {
+  readonly from: string;
+  readonly database: string;
+  readonly retentionPolicy?: string;
+  readonly fromUser?: string;
+  readonly fromPasswordFile?: string;
+  readonly fromTokenFile?: string;
+  readonly into?: string;
+  readonly org?: string;
+  readonly bucket?: string;
+  readonly tokenFile?: string;
+  readonly createBucket?: boolean;
+  readonly measurement?: readonly string[];
+  readonly since?: string;
+  readonly until?: string;
+  readonly maxRows: number;
+  readonly concurrency: number;
+  readonly attempts: number;
+  readonly backoffBaseMs: number;
+  readonly ca?: string;
+  readonly state?: string;
+  readonly dryRun?: boolean;
+  readonly fresh?: boolean;
+  readonly json?: boolean;
+}
+
+export function copyInfluxCommand(context: CliContext): Command {
+  return new Command('copy-influx')
+    .description('copy an InfluxDB 1.x database into InfluxDB 1.8 or 2.x, exactly and resumably')
+    .requiredOption('--from <address>', 'the source, such as http://old:8086')
+    .requiredOption('--database <name>', 'the database to copy')
+    .option('--retention-policy <name>', 'of the source (default: the database’s default)')
+    .option('--from-user <name>', 'user of the source; its password is in COPY_FROM_PASSWORD')
+    .option('--from-password-file <file>', 'file that holds the password, instead')
+    .option('--from-token-file <file>', 'file that holds a token (also COPY_FROM_TOKEN)')
+    .option('--into <address>', 'the target (default: INFLUX_URL)')
+    .option('--org <name>', 'organisation of the target (default: INFLUX_ORG)')
+    .option('--bucket <name>', 'bucket of the target (default: the database’s name)')
+    .option('--token-file <file>', 'file that holds the target’s token (default: INFLUX_TOKEN)')
+    .option('--create-bucket', 'make the bucket, keeping points for ever, when it is missing')
+    .option('--measurement <name>', 'only these; * stands for anything; may be repeated', collect)
+    .option('--since <time>', 'from here on, ms or ISO 8601 (default: the first point)')
+    .option('--until <time>', 'up to here, exclusive (default: now, at the first start)')
+    .option('--max-rows <n>', 'rows that one query asks for, at most', wholeNumber(1), 50_000)
+    .option('--concurrency <n>', 'queries to the source at once', wholeNumber(1), 1)
+    .option('--attempts <n>', 'attempts per unit before it is listed as failed', wholeNumber(0), 10)
+    .option('--backoff-base-ms <ms>', 'first wait after a failure', wholeNumber(0), 1_000)
+    .option('--ca <file>', 'PEM file of the authority that signed a server’s certificate')
+    .option('--state <directory>', 'where the job is kept (default: copy-influx in --data)')
+    .option('--dry-run', 'print what would be copied')
+    .option('--fresh', 'forget what an earlier run of the same command did')
+    .option('--config <file>', 'configuration file (default: tidemark.config.json)')
+    .option('--data <directory>', 'data directory')
+    .option('--json', 'print the report as JSON')
+    .action((flags: Flags) => copy(context, flags));
+}
+
+async function copy(context: CliContext, flags: Flags): Promise<void> {
+  const { terminal } = context;
+  const { settings } = settingsFrom(context, {
+    config: flags.config,
+    data: flags.data,
+  } as SettingsFlags);
+  const { influx } = settings;
+  const url = flags.into ?? influx.url;
+  if (url === undefined) throw new UsageError('give the target: --into or INFLUX_URL');
+  const token = secretOf('--token-file', flags.tokenFile) ?? influx.token?.reveal();
+  if (token === undefined)
+    throw new UsageError('give the target’s token: --token-file or INFLUX_TOKEN');
+  const { environment } = terminal;
+  const options = {
+    source: {
+      url: flags.from,
+      database: flags.database,
+      retentionPolicy: flags.retentionPolicy,
+      user: flags.fromUser,
+      password:
+        secretOf('--from-password-file', flags.fromPasswordFile) ?? environment.COPY_FROM_PASSWORD,
+      token: secretOf('--from-token-file', flags.fromTokenFile) ?? environment.COPY_FROM_TOKEN,
+    },
+    target: {
+      url,
+      org: flags.org ?? influx.org ?? '-',
+      token,
+      bucket:
+        flags.bucket ??
+        (flags.retentionPolicy ? `${flags.database}/${flags.retentionPolicy}` : flags.database),
+    },
+    ca: flags.ca,
+    createBucket: flags.createBucket,
+    queriesMax: flags.concurrency,
+    maxRows: flags.maxRows,
+  };
+  const { parseTime } = await import('../../api/index.ts');
+  const nsOf = (name: string, text: string | undefined): string | null => {
+    if (text === undefined) return null;
+    const ms = parseTime(text);
+    if (ms === undefined) throw new UsageError(`${name}: expected ms or ISO 8601, got ${text}`);
+    return String(BigInt(ms) * 1_000_000n);
+  };
+  const { copyInput, joinInfluxes, planned } = await import('../../wiring/copy-influx.ts');
+  const { copySeries, unitsAtOnce } = await import('../../jobs/index.ts');
+  const until = nsOf('--until', flags.until);
+  const input = copyInput(options, {
+    measurements: flags.measurement ?? [],
+    since: nsOf('--since', flags.since),
+    until: until ?? String(BigInt(terminal.clock.now()) * 1_000_000n),
+  });
+  const kind = copySeries(await joinInfluxes(options));
+  if (flags.dryRun) {
+    const plan = await planned(kind.plan(input, { signal: terminal.stopped }));
+    await write(
+      terminal.stdout,
+      flags.json
+        ? `${JSON.stringify({ measurements: plan })}\n`
+        : `${renderTable(
+            ['measurement', 'units', 'points', 'from', 'to'],
+            plan.map((m) => [m.measurement, m.units, m.points, m.first, m.last]),
+          )}would copy about ${plan.reduce((sum, m) => sum + m.points, 0)} points\n`,
+    );
+    return;
+  }
+  await runJob(context, {
+    directory: flags.state ?? join(settings.data, 'copy-influx'),
+    kind,
+    input,
+    // Without --until, now is another time at each start, and yet it is the same job.
+    identity: { ...input, until },
+    concurrency: unitsAtOnce(flags.concurrency),
+    policy: { attemptsMax: flags.attempts, backoffBaseMs: flags.backoffBaseMs },
+    fresh: flags.fresh,
+    json: flags.json,
+  });
+}
+
+function secretOf(name: string, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new FatalError(`${name}: ${messageOf(error)}`, {
+      code: 'CONFIG_INVALID',
+      context: { name },
+    });
+  }
+}

@@ -1,0 +1,390 @@
+/**
+ * Any InfluxDB through its InfluxQL door, which 1.4 – 1.8 and 2.x share: what is in a database, and its points in
+ * pages of a bounded number of rows. One query at a time per call; nothing is held but a chunk.
+ */
+import {
+  CHECKSUM_MODULO,
+  FatalError,
+  messageOf,
+  type Point,
+  RetriableError,
+  type TidemarkError,
+} from '../../model/index.ts';
+import {
+  type Cell,
+  DocumentSplitter,
+  type ReadOptions,
+  type ReplyPart,
+  type ReplyRows,
+  readPart,
+} from './query-reply.ts';
+
+export interface InfluxqlConfig {
+  readonly url: string;
+  /** 1.x: the database; 2.x: the bucket. */
+  readonly database: string;
+  /** Absent: the database's default. */
+  readonly retentionPolicy?: string;
+  /** The Authorization header; absent: none. */
+  readonly authorization?: string;
+  /** For messages: `the source`. */
+  readonly who: string;
+}
+
+export interface MeasurementSchema {
+  readonly fields: readonly string[];
+  readonly tags: readonly string[];
+}
+
+export interface PointsSlice {
+  readonly measurement: string;
+  readonly schema: MeasurementSchema;
+  /** Half-open. */
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+  /** No query asks for more rows than this. */
+  readonly maxRows: number;
+}
+
+export interface PointsPart {
+  readonly points: readonly Point[];
+  /** One for each point: the CRC-32 of its row. */
+  readonly sums: readonly number[];
+}
+
+/** Rows and the sum of their checksums, in any order. */
+export interface PointsDigest {
+  readonly rows: number;
+  readonly sum: number;
+}
+
+/** Rows in one chunk of a reply, at most: what is in memory at once. */
+const CHUNK_ROWS = 5_000;
+
+export class InfluxqlReader {
+  readonly #config: InfluxqlConfig;
+
+  constructor(config: InfluxqlConfig) {
+    this.#config = config;
+  }
+
+  async measurements(signal: AbortSignal): Promise<readonly string[]> {
+    return (await this.#column('SHOW MEASUREMENTS', 'name', signal)).sort();
+  }
+
+  async schema(measurement: string, signal: AbortSignal): Promise<MeasurementSchema> {
+    const from = this.#from(measurement);
+    const fields = await this.#column(`SHOW FIELD KEYS FROM ${from}`, 'fieldKey', signal);
+    const tags = await this.#column(`SHOW TAG KEYS FROM ${from}`, 'tagKey', signal);
+    // A field of several types is told once for each.
+    return { fields: [...new Set(fields)].sort(), tags: tags.sort() };
+  }
+
+  /** Times of the first and the last point within the range. */
+  async span(
+    measurement: string,
+    { fromNs, toNs }: { readonly fromNs: bigint | undefined; readonly toNs: bigint },
+    signal: AbortSignal,
+  ): Promise<{ readonly firstNs: bigint; readonly lastNs: bigint } | undefined> {
+    const where = `time < ${toNs}${fromNs === undefined ? '' : ` AND time >= ${fromNs}`}`;
+    const one = async (order: 'ASC' | 'DESC') => {
+      const query = `SELECT * FROM ${this.#from(measurement)} WHERE ${where} ORDER BY time ${order} LIMIT 1`;
+      const [rows] = await this.#all(query, signal);
+      return rows?.rows[0]?.[0] as bigint | undefined;
+    };
+    const firstNs = await one('ASC');
+    const lastNs = firstNs === undefined ? undefined : await one('DESC');
+    return firstNs === undefined || lastNs === undefined ? undefined : { firstNs, lastNs };
+  }
+
+  /** Hours of the range that hold points, with the count of their fullest field. */
+  async hours(
+    measurement: string,
+    { fromNs, toNs }: { readonly fromNs: bigint; readonly toNs: bigint },
+    signal: AbortSignal,
+  ): Promise<readonly { readonly startNs: bigint; readonly points: number }[]> {
+    const query = `SELECT count(*) FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs} GROUP BY time(1h) fill(none)`;
+    const hours: { startNs: bigint; points: number }[] = [];
+    for (const { rows } of await this.#all(query, signal)) {
+      for (const [time, ...counts] of rows) {
+        const points = Math.max(0, ...counts.map((count) => Number(count ?? 0)));
+        if (points > 0) hours.push({ startNs: time as bigint, points });
+      }
+    }
+    return hours;
+  }
+
+  /** All points of the slice, by time. */
+  async *points(slice: PointsSlice, signal: AbortSignal): AsyncGenerator<PointsPart> {
+    for await (const { rows, sums } of this.#pages(slice, signal)) {
+      yield { points: rows.map((row) => pointOf(slice, row)), sums };
+    }
+  }
+
+  /**
+   * Reads the slice, in whatever order is cheapest, without keeping any of it. It is one query: who must not ask for
+   * too much asks slice by slice.
+   */
+  async digest(slice: Omit<PointsSlice, 'maxRows'>, signal: AbortSignal): Promise<PointsDigest> {
+    const { measurement, schema, fromNs, toNs } = slice;
+    const fields = schema.fields.map((name) => `${identifier(name)}::field`).join(', ');
+    const groups = schema.tags.map(identifier).join(', ');
+    const query = `SELECT ${fields} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs}${groups === '' ? '' : ` GROUP BY ${groups}`}`;
+    let rows = 0;
+    let sum = 0;
+    const reading = { timesOnly: true, points: pointsIn(schema) };
+    for await (const part of this.#query(query, signal, reading)) {
+      for (const { sums } of part.series) {
+        rows += sums.length;
+        for (const each of sums) sum = (sum + each) % CHECKSUM_MODULO;
+      }
+    }
+    return { rows, sum };
+  }
+
+  /**
+   * Page after page by time. Rows of a full page's last instant are read again with the next page, which begins
+   * there; an instant that fills a page alone is paged by OFFSET.
+   */
+  async *#pages(
+    slice: PointsSlice,
+    signal: AbortSignal,
+  ): AsyncGenerator<Pick<ReplyRows, 'rows' | 'sums'>> {
+    const { maxRows, toNs } = slice;
+    let fromNs = slice.fromNs;
+    while (fromNs < toNs) {
+      let seen = 0;
+      let given = 0;
+      let held: Held = { rows: [], sums: [], timeNs: fromNs };
+      for await (const part of this.#rows(slice, { fromNs, toNs, offset: 0 }, signal)) {
+        seen += part.sums.length;
+        const cut = cutAtLastTime(part, held);
+        held = cut.held;
+        given += cut.whole.sums.length;
+        if (cut.whole.sums.length > 0) yield cut.whole;
+      }
+      if (seen < maxRows) {
+        if (held.sums.length > 0) yield held;
+        return;
+      }
+      if (given > 0) {
+        fromNs = held.timeNs;
+        continue;
+      }
+      yield* this.#instant(slice, held, signal);
+      fromNs = held.timeNs + 1n;
+    }
+  }
+
+  /** The rest of an instant whose first page is held. */
+  async *#instant(
+    slice: PointsSlice,
+    held: Held,
+    signal: AbortSignal,
+  ): AsyncGenerator<Pick<ReplyRows, 'rows' | 'sums'>> {
+    yield held;
+    const range = { fromNs: held.timeNs, toNs: held.timeNs + 1n };
+    for (let offset = held.sums.length; ; ) {
+      let seen = 0;
+      for await (const part of this.#rows(slice, { ...range, offset }, signal)) {
+        seen += part.sums.length;
+        yield part;
+      }
+      offset += seen;
+      if (seen < slice.maxRows) return;
+    }
+  }
+
+  async *#rows(
+    { measurement, schema, maxRows }: PointsSlice,
+    {
+      fromNs,
+      toNs,
+      offset,
+    }: { readonly fromNs: bigint; readonly toNs: bigint; readonly offset: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<ReplyRows> {
+    const columns = [
+      ...schema.fields.map((name) => `${identifier(name)}::field`),
+      ...schema.tags.map((name) => `${identifier(name)}::tag`),
+    ];
+    const page = `LIMIT ${maxRows}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
+    const query = `SELECT ${columns.join(', ')} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs} ${page}`;
+    const reading = { points: pointsIn(schema) };
+    for await (const part of this.#query(query, signal, reading)) yield* part.series;
+  }
+
+  #from(measurement: string): string {
+    const { retentionPolicy } = this.#config;
+    const policy = retentionPolicy === undefined ? '' : `${identifier(retentionPolicy)}.`;
+    return `${policy}${identifier(measurement)}`;
+  }
+
+  async #column(query: string, column: string, signal: AbortSignal): Promise<string[]> {
+    return (await this.#all(query, signal)).flatMap(({ rows, columns }) =>
+      rows.map((row) => String(row[columns.indexOf(column)])),
+    );
+  }
+
+  async #all(query: string, signal: AbortSignal): Promise<readonly ReplyRows[]> {
+    const all: ReplyRows[] = [];
+    for await (const { series } of this.#query(query, signal)) all.push(...series);
+    return all;
+  }
+
+  async *#query(
+    query: string,
+    signal: AbortSignal,
+    reading: ReadOptions = {},
+  ): AsyncGenerator<ReplyPart> {
+    const { url, database, authorization, who } = this.#config;
+    const options = new URLSearchParams({
+      db: database,
+      epoch: 'ns',
+      chunked: 'true',
+      chunk_size: String(CHUNK_ROWS),
+    });
+    const away = (error: unknown) => {
+      const cause = error instanceof Error ? (error.cause ?? error) : error;
+      return new RetriableError(`${who} at ${url} does not answer in full: ${messageOf(cause)}`, {
+        code: 'INFLUX_UNREACHABLE',
+        cause: error,
+      });
+    };
+    let reply: Response;
+    try {
+      reply = await fetch(`${url}/query?${options}`, {
+        method: 'POST',
+        headers: {
+          accept: 'application/x-msgpack',
+          'content-type': 'application/x-www-form-urlencoded',
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        body: new URLSearchParams({ q: query }).toString(),
+        redirect: 'manual',
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw away(error);
+    }
+    if (!reply.ok) throw this.#refused(reply.status, await reply.text().catch(() => ''));
+    if (!reply.headers.get('content-type')?.includes('msgpack')) {
+      await reply.body?.cancel();
+      throw new FatalError(
+        `${who} at ${url} does not speak MessagePack; is it an InfluxDB 1.4 – 1.8 or 2.x?`,
+        { code: 'INFLUX_TOO_OLD' },
+      );
+    }
+    const splitter = new DocumentSplitter();
+    let partial = false;
+    const body = reply.body as unknown as AsyncIterable<Uint8Array>;
+    const chunks = body[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        let next: IteratorResult<Uint8Array>;
+        try {
+          next = await chunks.next();
+        } catch (error) {
+          if (signal.aborted) throw signal.reason;
+          throw away(error);
+        }
+        if (next.done) break;
+        for (const document of splitter.push(next.value)) {
+          const part = readPart(document, reading);
+          if (part.error !== undefined) throw this.#failed(part.error);
+          partial = part.partial;
+          yield part;
+        }
+      }
+    } finally {
+      await chunks.return?.();
+    }
+    if (!splitter.isWhole || partial) throw away(new Error('the reply was cut'));
+  }
+
+  #refused(status: number, text: string): TidemarkError {
+    const { who, url } = this.#config;
+    let message = text.slice(0, 500);
+    try {
+      const { error, message: other } = JSON.parse(text) as { error?: string; message?: string };
+      message = error ?? other ?? message;
+    } catch {
+      // It is only text then.
+    }
+    const said = `${who} at ${url} answered ${status}: ${message}`;
+    if (status === 429 || status >= 500) return new RetriableError(said, { code: 'INFLUX_BUSY' });
+    if (status === 401 || status === 403) {
+      return new FatalError(`${said}; give the right user and password, or token`, {
+        code: 'INFLUX_UNAUTHORIZED',
+      });
+    }
+    return new FatalError(said, { code: 'INFLUX_REFUSED' });
+  }
+
+  /** What a reply of status 200 says. */
+  #failed(error: string): TidemarkError {
+    const said = `${this.#config.who}: ${error}`;
+    if (/not found|authorization|authenticat/i.test(error)) {
+      return new FatalError(said, { code: 'INFLUX_REFUSED' });
+    }
+    // Timeouts and shutdowns are told like this; what is wrong for good is told again, until attempts run out.
+    return new RetriableError(said, { code: 'INFLUX_QUERY_FAILED' });
+  }
+}
+
+const pointsIn = ({ fields, tags }: MeasurementSchema) => ({ fields: fields.length, tags });
+
+interface Held {
+  readonly rows: readonly (readonly Cell[])[];
+  readonly sums: readonly number[];
+  readonly timeNs: bigint;
+}
+
+/** What is before the last instant seen, and that instant's rows, held from earlier chunks included. */
+function cutAtLastTime(
+  part: ReplyRows,
+  held: Held,
+): { readonly whole: Pick<ReplyRows, 'rows' | 'sums'>; readonly held: Held } {
+  const timeOf = (i: number) => part.rows[i]?.[0] as bigint;
+  const lastNs = timeOf(part.sums.length - 1);
+  let cut = part.sums.length;
+  while (cut > 0 && timeOf(cut - 1) === lastNs) cut--;
+  const { rows } = part;
+  if (cut === 0 && held.timeNs === lastNs) {
+    return {
+      whole: { rows: [], sums: [] },
+      held: {
+        rows: [...held.rows, ...rows],
+        sums: [...held.sums, ...part.sums],
+        timeNs: lastNs,
+      },
+    };
+  }
+  return {
+    whole: {
+      rows: [...held.rows, ...rows.slice(0, cut)],
+      sums: [...held.sums, ...part.sums.slice(0, cut)],
+    },
+    held: { rows: rows.slice(cut), sums: part.sums.slice(cut), timeNs: lastNs },
+  };
+}
+
+function pointOf({ measurement, schema }: PointsSlice, row: readonly Cell[]): Point {
+  const fields: Record<string, Exclude<Cell, null>> = {};
+  const tags: Record<string, string> = {};
+  let at = 1;
+  for (const name of schema.fields) {
+    const value = row[at++];
+    if (value !== null && value !== undefined) fields[name] = value;
+  }
+  for (const name of schema.tags) {
+    const value = row[at++];
+    if (typeof value === 'string' && value !== '') tags[name] = value;
+  }
+  return { measurement, tags, fields, timestampNs: row[0] as bigint };
+}
+
+/** InfluxQL's quoting of names. */
+const identifier = (name: string): string =>
+  `"${name.replace(/["\\\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`))}"`;

@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DocumentSplitter, readPart } from './query-reply.ts';
+
+/**
+ * One chunk in the form in which 1.6.7 and 2.7.12 send it, for `SELECT i::field, f::field, s::field, t::tag FROM m`:
+ * time 1700000000000000001, i=9007199254740993, f=5.5, s="hi", t absent.
+ */
+const recorded = Buffer.from(
+  '81a7726573756c74739182ac73746174656d656e745f696400a67365726965739183a46e616d65a16da7636f6c756d6e7395a474696d65a169a166a173a174a676616c7565739195d317979cfe362a0001d30020000000000001cb4016000000000000a26869c0',
+  'hex',
+);
+/** The same point in a query that groups by t. */
+const grouped = Buffer.from(
+  '81a7726573756c74739182ac73746174656d656e745f696400a67365726965739184a46e616d65a16da47461677381a174a0a7636f6c756d6e7394a474696d65a169a166a173a676616c7565739194d317979cfe362a0001d30020000000000001cb4016000000000000a26869',
+  'hex',
+);
+const points = { fields: 3, tags: ['t'] };
+
+describe('a reply', () => {
+  it('gives integers of 64 bits exactly, floats as numbers, and what is missing as null', () => {
+    const { series, error, partial } = readPart(recorded, { points });
+    expect({ error, partial }).toEqual({ error: undefined, partial: false });
+    expect(series).toMatchObject([
+      {
+        name: 'm',
+        columns: ['time', 'i', 'f', 's', 't'],
+        rows: [[1_700_000_000_000_000_001n, 9_007_199_254_740_993n, 5.5, 'hi', null]],
+      },
+    ]);
+  });
+
+  it('gives a point one checksum, whether its tags stand in its row or before it', () => {
+    const [inRow] = readPart(recorded, { points }).series;
+    const [before] = readPart(grouped, { points, timesOnly: true }).series;
+    expect(before?.rows).toEqual([[1_700_000_000_000_000_001n]]);
+    expect(before?.sums).toEqual(inRow?.sums);
+    const other = Buffer.from(recorded);
+    other[other.indexOf('hi')] = 0x68 ^ 1;
+    expect(readPart(other, { points }).series[0]?.sums).not.toEqual(inRow?.sums);
+  });
+
+  it('is cut into its documents wherever the network cut it', () => {
+    const stream = Buffer.concat([recorded, grouped, recorded]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(stream.length), { maxLength: 8 }), (cuts) => {
+        const splitter = new DocumentSplitter();
+        const found: string[] = [];
+        const bounds = [0, ...cuts.sort((a, b) => a - b), stream.length];
+        for (let i = 1; i < bounds.length; i++) {
+          for (const document of splitter.push(stream.subarray(bounds[i - 1], bounds[i]))) {
+            found.push(document.toString('hex'));
+          }
+        }
+        expect(found).toEqual([recorded, grouped, recorded].map((d) => d.toString('hex')));
+        expect(splitter.isWhole).toBe(true);
+      }),
+    );
+  });
+
+  it('that ends in the middle is not whole', () => {
+    const splitter = new DocumentSplitter();
+    expect(splitter.push(recorded.subarray(0, 100))).toEqual([]);
+    expect(splitter.isWhole).toBe(false);
+  });
+});
