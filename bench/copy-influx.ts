@@ -135,12 +135,12 @@ function linesOf(json: string, types: ReadonlyMap<string, string>): string[] {
   const reply = JSON.parse(json, exact as Parameters<typeof JSON.parse>[1]) as {
     results: { series?: Series[] }[];
   };
-  const escape = (text: string) => text.replace(/[, =]/g, '\\$&');
+  const escaped = (text: string) => text.replace(/[, =]/g, '\\$&');
   const lines: string[] = [];
   for (const { name, tags, columns, values } of reply.results[0]?.series ?? []) {
     const series = Object.entries(tags)
       .filter(([, value]) => value !== '')
-      .map(([key, value]) => `,${escape(key)}=${escape(value)}`)
+      .map(([key, value]) => `,${escaped(key)}=${escaped(value)}`)
       .join('');
     for (const row of values) {
       const fields: string[] = [];
@@ -155,7 +155,7 @@ function linesOf(json: string, types: ReadonlyMap<string, string>): string[] {
             : type === 'string'
               ? `"${String(value).replace(/["\\]/g, '\\$&')}"`
               : String(value);
-        fields.push(`${escape(column)}=${written}`);
+        fields.push(`${escaped(column)}=${written}`);
       }
       lines.push(`${name.replace(/[, ]/g, '\\$&')}${series} ${fields.join(',')} ${row[0]}`);
     }
