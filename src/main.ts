@@ -12,7 +12,7 @@ import {
   type TopologyView,
 } from './api/index.ts';
 import type { Broker } from './broker/index.ts';
-import { type Jobs, Replays, replayKind } from './jobs/index.ts';
+import { type Jobs, Replays, type RollupScheduler, replayKind } from './jobs/index.ts';
 import {
   type Clock,
   createLogger,
@@ -48,6 +48,7 @@ import { announcePort, openBroker } from './wiring/open-broker.ts';
 import { openJobs } from './wiring/open-jobs.ts';
 import { openTelnet } from './wiring/open-telnet.ts';
 import { Points } from './wiring/points/index.ts';
+import { openRollups } from './wiring/rollups.ts';
 import { RunningFeed } from './wiring/running-feed.ts';
 
 export interface EngineOptions {
@@ -141,6 +142,7 @@ class RunningEngine implements Engine {
   #points: Points | undefined;
   #telnet: TelnetServer | undefined;
   #jobs: Jobs | undefined;
+  #rollups: RollupScheduler | undefined;
   #server: Awaited<ReturnType<typeof createServer>> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -165,6 +167,7 @@ class RunningEngine implements Engine {
       sinks: new Map<string, SinkPort>(feeds.map(({ sink, port }) => [sink, port])),
       liveLag: () => this.#liveLag(),
     });
+    this.#rollups = openRollups(settings, { store: this.#databases.kairos, clock, logger });
     this.#jobs = openJobs(settings, { kinds: [replays], clock, logger });
     const policy = { intervalMs: settings.epochs.intervalMs };
     if (roles.has('engine')) {
@@ -188,6 +191,7 @@ class RunningEngine implements Engine {
     }
     // The doors of KairosDB are HTTP too; alone they bring only what looks after the process.
     if (roles.has('api') || roles.has('ingest') || roles.has('query')) await this.#listen();
+    if (roles.has('query') && settings.rollups.enabled) this.#rollups.start();
   }
 
   async finish(topology: string): Promise<void> {
@@ -205,6 +209,7 @@ class RunningEngine implements Engine {
     await this.#server?.close();
     await this.#points?.log?.stop();
     await this.#jobs?.close();
+    await this.#rollups?.stop();
     await Promise.all(this.#runners.map((runner) => runner.stop()));
     await Promise.all(this.#running.map((feed) => feed.stop()));
     await this.#points?.close();
@@ -284,6 +289,7 @@ class RunningEngine implements Engine {
         get: (id) => replays().get(id),
         cancel: (id) => replays().cancel(id),
       },
+      rollups: { list: async () => (await this.#rollups?.list()) ?? [] },
       get jobs() {
         return jobs();
       },

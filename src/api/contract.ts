@@ -3,7 +3,7 @@
  * also the JSON that leaves the door (contract, HTTP).
  */
 import type { Broker } from '../broker/index.ts';
-import type { Jobs } from '../jobs/index.ts';
+import type { Jobs, RollupView } from '../jobs/index.ts';
 import type { Rollup } from '../model/index.ts';
 import type { Alerts } from './alerts/port.ts';
 import type { AnnotationsPort } from './annotations/port.ts';
@@ -192,6 +192,8 @@ export interface EngineView {
   readonly ingest?: KairosIngest | undefined;
   /** Default true; false: `/api/v1` refuses queries (403, as a KairosDB that only ingests). */
   readonly answersQueries?: boolean;
+  /** KairosDB's rollup tasks as the scheduler sees them. */
+  readonly rollups?: { list(): Promise<readonly RollupView[]> } | undefined;
   backlog(): Promise<readonly BacklogView[]>;
   /** Try now, without waiting for the backoff. */
   flushBacklog(sink: string): Promise<boolean>;

@@ -33,6 +33,7 @@ import {
   refuseInfinity,
 } from './problem-replies.ts';
 import { replays } from './replays/plugin.ts';
+import { rollups } from './rollups/plugin.ts';
 import { collectRoutes } from './routes.ts';
 import { requestAnswered } from './telemetry.ts';
 import { topics } from './topics/plugin.ts';
@@ -127,8 +128,8 @@ export async function createServer(
 
   const plugins =
     options.kairosOnly === true
-      ? [operations]
-      : [operations, topics, live, history, replays, fleet, annotations, alerts, jobs];
+      ? [operations, rollups]
+      : [operations, topics, live, history, replays, rollups, fleet, annotations, alerts, jobs];
   for (const plugin of plugins) {
     await app.register((scope) => plugin(scope, context));
   }

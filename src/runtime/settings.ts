@@ -3,6 +3,7 @@
  * are generated from this schema.
  */
 import type { Static } from 'typebox';
+import { querySettings, rollupSettings } from './query-settings.ts';
 import {
   choice,
   choices,
@@ -271,6 +272,8 @@ export const settingsSchema = section({
   influx: influxSettings,
   cassandra: cassandraSettings,
   sinks: sinkSettings,
+  queries: querySettings,
+  rollups: rollupSettings,
 });
 
 type DeepReadonly<T> = T extends (...parameters: never) => unknown

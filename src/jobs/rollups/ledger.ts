@@ -12,8 +12,7 @@ export interface LedgerEntry {
   readonly taskWrittenAtMs: number;
   /** Every run due up to here is through; 0 = none yet. */
   readonly doneMs: number;
-  /** The due time that a run under way leads to, and what it has stored, by query: the start of the next bucket. */
-  readonly runningToMs?: number;
+  /** Of a run under way, or cut: what it has stored, by query, as the start of the next bucket. */
   readonly at?: Readonly<Record<string, number>>;
   /** Failed runs in a row. */
   readonly failures: number;

@@ -7,6 +7,7 @@ import {
   bucketsBetween,
   firstStart,
   parseRollupTask,
+  type RollupQuery,
   type RollupTask,
   runBucket,
   type SeriesStore,
@@ -32,8 +33,8 @@ export interface RunParts {
 }
 
 export interface RunRange {
-  /** Up to where earlier runs came; undefined for the first: then an interval and a bucket before `toMs`. */
-  readonly fromMs: number | undefined;
+  /** Up to where earlier runs came; of a task that never came through: an interval and a bucket before its first due time. */
+  readonly fromMs: number | { readonly firstDueMs: number };
   /** Included: the bucket that holds it is made of what is there by now, and made anew by the next run. */
   readonly toMs: number;
   /** By query: where a run that was cut goes on. */
@@ -64,8 +65,7 @@ export async function runTask(
       ...(error === undefined ? {} : { errorMessage: messageOf(error) }),
     });
     try {
-      const bucketMs = query.buckets.endOf(toMs) - query.buckets.startOf(toMs);
-      const start = place[name] ?? fromMs ?? firstStart(task, bucketMs, toMs);
+      const start = place[name] ?? startOf(task, query, fromMs);
       let sinceKept = 0;
       for (const bucket of bucketsBetween(query, start, toMs)) {
         signal.throwIfAborted();
@@ -96,6 +96,13 @@ export async function runTask(
     if (i < task.queries.length - 1) await keep({ ...place });
   }
   return statuses;
+}
+
+function startOf(task: RollupTask, { buckets }: RollupQuery, fromMs: RunRange['fromMs']): number {
+  if (typeof fromMs === 'number') return fromMs;
+  const { firstDueMs } = fromMs;
+  const bucketMs = buckets.endOf(firstDueMs) - buckets.startOf(firstDueMs);
+  return firstStart(task, bucketMs, firstDueMs);
 }
 
 /** A range by hand, whatever was done before. Rejects as `runTask`, and with what is wrong with the task. */

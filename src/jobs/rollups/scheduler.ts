@@ -157,15 +157,14 @@ export class RollupScheduler {
 
   async #execute(stored: StoredTask, task: RollupTask, claim: Claim, dueMs: number): Promise<void> {
     const { store, clock } = this.#options;
-    const context = { task: stored.id, name: task.name };
     const startedMs = clock.now();
     const signal = AbortSignal.any([this.#stop.signal, claim.lost]);
     const endRenewals = clock.every(CLAIM_MS / 4, () => void claim.keep().catch(() => {}));
     const ended = (outcome: 'done' | 'failed' | 'lost') =>
       runEnded(outcome, clock.now() - startedMs);
     try {
-      const { fromMs, toMs, at } = this.#rangeOf(claim.entry, dueMs, context);
-      await claim.keep({ runningToMs: toMs, ...(at === undefined ? { at: {} } : {}) });
+      const { fromMs, toMs, at } = this.#rangeOf(stored, task, claim.entry, dueMs);
+      if (at === undefined) await claim.keep({ at: {} });
       const assertMayWrite = () => claim.assertHeld();
       const statuses = await runTask(
         task,
@@ -189,20 +188,22 @@ export class RollupScheduler {
     }
   }
 
-  /** A run that was cut goes on to where it was going. */
-  #rangeOf(entry: LedgerEntry, dueMs: number, context: object) {
+  /** A run that was cut goes on where it was, and to what is due by now. */
+  #rangeOf(stored: StoredTask, task: RollupTask, entry: LedgerEntry, toMs: number) {
     const { catchUpMs, logger } = this.#options;
-    const toMs = entry.runningToMs ?? dueMs;
-    if (entry.doneMs === 0) return { fromMs: undefined, toMs, at: entry.at };
+    const { writtenAtMs, id } = stored;
+    const firstDueMs = dueTimes(task, writtenAtMs, writtenAtMs).nextMs;
+    const sinceMs = entry.doneMs === 0 ? firstDueMs : entry.doneMs;
     const earliestMs = toMs - catchUpMs;
-    if (entry.doneMs < earliestMs && entry.at === undefined) {
-      timeSkipped(earliestMs - entry.doneMs);
+    if (sinceMs < earliestMs && entry.at === undefined) {
+      timeSkipped(earliestMs - sinceMs);
       logger.warn(
-        { ...context, fromMs: entry.doneMs, toMs: earliestMs },
+        { task: id, name: task.name, fromMs: sinceMs, toMs: earliestMs },
         'a rollup task was away too long: this time is not caught up with; backfill it by hand',
       );
     }
-    return { fromMs: Math.max(entry.doneMs, earliestMs), toMs, at: entry.at };
+    const fromMs = Math.max(sinceMs, earliestMs);
+    return { fromMs: entry.doneMs === 0 ? { firstDueMs: fromMs } : fromMs, toMs, at: entry.at };
   }
 
   async #failed(
@@ -313,10 +314,9 @@ export class RollupScheduler {
       return { ...common, state: 'broken', error: fault ?? null };
     }
     const lagMs = lagOf(task, stored, entry, nowMs);
-    const nextRunAt =
-      lagMs === 0
-        ? dueTimes(task, stored.writtenAtMs, nowMs).nextMs
-        : Math.max(nowMs, entry.retryAtMs ?? 0);
+    const { lastMs, nextMs } = dueTimes(task, stored.writtenAtMs, nowMs);
+    const isDue = lastMs !== undefined && lastMs > entry.doneMs;
+    const nextRunAt = isDue ? Math.max(nowMs, entry.retryAtMs ?? 0) : nextMs;
     const timed = { ...common, lagMs, nextRunAt };
     if (found !== undefined && this.#ledger.isClaimed(found)) {
       return { ...timed, state: 'running', owner: found.claim?.owner ?? null };
@@ -324,13 +324,12 @@ export class RollupScheduler {
     const owner = (await this.tasks.javaOwner(stored.id, nowMs)) ?? null;
     if (owner !== null) return { ...timed, state: 'elsewhere', owner };
     if (entry.failures > 0) return { ...timed, state: 'failing' };
-    return { ...timed, state: lagMs > 0 ? 'due' : 'waiting' };
+    return { ...timed, state: isDue ? 'due' : 'waiting' };
   }
 }
 
 /** What a run that came through leaves behind of itself: nothing. */
 const cleared = {
-  runningToMs: undefined,
   at: undefined,
   retryAtMs: undefined,
   error: undefined,
