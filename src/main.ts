@@ -50,6 +50,7 @@ import { openTelnet } from './wiring/open-telnet.ts';
 import { Points } from './wiring/points/index.ts';
 import { openRollups } from './wiring/rollups.ts';
 import { RunningFeed } from './wiring/running-feed.ts';
+import { storedQueries } from './wiring/stored-queries.ts';
 
 export interface EngineOptions {
   /** Default: the settings'. */
@@ -141,6 +142,7 @@ class RunningEngine implements Engine {
   #databases: Databases | undefined;
   #points: Points | undefined;
   #telnet: TelnetServer | undefined;
+  #stored: EngineView['stored'];
   #jobs: Jobs | undefined;
   #rollups: RollupScheduler | undefined;
   #server: Awaited<ReturnType<typeof createServer>> | undefined;
@@ -154,6 +156,7 @@ class RunningEngine implements Engine {
 
   async start(): Promise<void> {
     const { settings, clock, logger, roles, topologies, broker } = this.#parts;
+    this.#stored = storedQueries(settings, clock);
     this.#databases = await openDatabases(settings, clock, logger, this.#parts.feeds);
     const { feeds, kairos: store } = this.#databases;
     const { pointsTopic: topic } = this.#parts;
@@ -261,6 +264,7 @@ class RunningEngine implements Engine {
     const jobs = () => this.#jobs as Jobs;
     const replays = () => new Replays(jobs());
     const databases = () => this.#databases;
+    const stored = () => this.#stored;
     const find = (sink: string) => this.#running.find(({ bound }) => bound.feed.name === sink);
     return {
       version,
@@ -282,6 +286,9 @@ class RunningEngine implements Engine {
       history: {
         points: (query) => historyFrom((this.#databases as Databases).rollups).points(query),
         quantile: (query) => historyFrom((this.#databases as Databases).rollups).quantile(query),
+      },
+      get stored() {
+        return stored();
       },
       replays: {
         start: (request) => replays().start(request),

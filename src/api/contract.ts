@@ -76,6 +76,27 @@ export interface History {
   >;
 }
 
+/** Queries of InfluxDB by name; a process that is told of none has no such object. */
+export interface StoredQueries {
+  list(): readonly {
+    readonly name: string;
+    readonly says: string;
+    readonly needs: readonly ('id' | 'network')[];
+  }[];
+  /** Rejects with a TidemarkError when InfluxDB gives no answer. */
+  ask(
+    name: string,
+    values: {
+      readonly from: number;
+      readonly to: number;
+      readonly step: Step;
+      readonly limit: number;
+      readonly id?: string;
+      readonly network?: string;
+    },
+  ): Promise<readonly object[]>;
+}
+
 export type ReplayState = 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface ReplayRequest {
@@ -179,6 +200,7 @@ export interface EngineView {
   topologies(): readonly TopologyView[];
   readonly live: LiveVotes;
   readonly history: History;
+  readonly stored: StoredQueries | undefined;
   readonly replays: Replays;
   readonly alerts: Alerts;
   /** Absent: there is no `/v1/fleet`. */

@@ -74,6 +74,16 @@ export const catalogue = {
     title: 'No such annotation',
     cure: 'GET /v1/annotations lists them.',
   },
+  INFLUX_NOT_NAMED: {
+    status: 404,
+    title: 'No InfluxDB here',
+    cure: 'Set INFLUX_URL, INFLUX_ORG and INFLUX_TOKEN; /v1/validators/:id/metrics needs none of them.',
+  },
+  UNKNOWN_QUERY: {
+    status: 404,
+    title: 'No such query',
+    cure: 'GET /v1/influx/queries lists them.',
+  },
   UNKNOWN_REPLAY: {
     status: 404,
     title: 'No such replay',
@@ -130,6 +140,11 @@ export const catalogue = {
     status: 422,
     title: 'Some records can’t be stored; none was',
     cure: 'The errors list them; mend or leave them out, and send again.',
+  },
+  INFLUX_UNANSWERED: {
+    status: 424,
+    title: 'InfluxDB gave no answer',
+    cure: 'The detail says why: it is away, its token lacks rights, or the range is too long. /v1/validators/:id/metrics answers without it.',
   },
   RANGE_INVALID: {
     status: 422,

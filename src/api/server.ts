@@ -35,6 +35,7 @@ import {
 import { replays } from './replays/plugin.ts';
 import { rollups } from './rollups/plugin.ts';
 import { collectRoutes } from './routes.ts';
+import { stored } from './stored/plugin.ts';
 import { requestAnswered } from './telemetry.ts';
 import { topics } from './topics/plugin.ts';
 
@@ -129,7 +130,19 @@ export async function createServer(
   const plugins =
     options.kairosOnly === true
       ? [operations, rollups]
-      : [operations, topics, live, history, replays, rollups, fleet, annotations, alerts, jobs];
+      : [
+          operations,
+          topics,
+          live,
+          history,
+          stored,
+          replays,
+          rollups,
+          fleet,
+          annotations,
+          alerts,
+          jobs,
+        ];
   for (const plugin of plugins) {
     await app.register((scope) => plugin(scope, context));
   }

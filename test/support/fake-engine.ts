@@ -10,7 +10,7 @@ import type {
   ReplayRequest,
 } from '../../src/api/index.ts';
 import type { JobView } from '../../src/jobs/index.ts';
-import { FatalError } from '../../src/model/index.ts';
+import { FatalError, RetriableError } from '../../src/model/index.ts';
 import { fakeAlerts } from './fake-alerts.ts';
 import { type MemoryBroker, memoryBroker } from './memory-broker.ts';
 
@@ -166,6 +166,15 @@ export async function fakeEngine(): Promise<FakeEngine> {
       quantile: async (query) => {
         asked.push(query);
         return query.id === 'nobody' ? undefined : { value: 2.5, count: 3, windows: 1 };
+      },
+    },
+    stored: {
+      list: () => [{ name: 'network-stats', says: 'A network’s rollups', needs: ['network'] }],
+      ask: async (name, values) => {
+        asked.push({ name, ...values });
+        if (values.network === 'away')
+          throw new RetriableError('InfluxDB does not answer', { code: 'SINK_UNREACHABLE' });
+        return [{ start: values.from, network: values.network, count: 3 }];
       },
     },
     replays: {

@@ -37,7 +37,8 @@ export function rollupsFlux(query: RollupQuery): ParameterizedQuery {
 /** The server's time ends here on both sides, ms (int64 of ns). */
 const INSTANT_MS_MAX = 9_223_372_036_854;
 
-function instant(ms: number) {
+/** A time as Flux has it, moved to where the server's time ends. */
+export function instant(ms: number) {
   const within = Math.min(Math.max(ms, -INSTANT_MS_MAX), INSTANT_MS_MAX);
   return fluxDateTime(new Date(within).toISOString());
 }

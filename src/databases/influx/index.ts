@@ -3,13 +3,8 @@ export { encodeLine, storedMeasurement, storedName } from './codec.ts';
 export { type InfluxConfig, influxConfig, influxConfigSchema } from './config.ts';
 export type { RollupQuery } from './flux.ts';
 export { type InfluxqlConfig, InfluxqlReader } from './influxql.ts';
-export {
-  InfluxReader,
-  type InfluxReaderOptions,
-  type InfluxRollup,
-  type RollupRange,
-  type Row,
-} from './reader.ts';
+export { InfluxReader, type InfluxReaderOptions, type RollupRange } from './reader.ts';
+export type { InfluxRollup, Row } from './row.ts';
 export {
   type BucketSpec,
   fleetBuckets,
@@ -22,3 +17,10 @@ export {
 } from './schema.ts';
 export { type BucketReport, setupBuckets } from './setup.ts';
 export { InfluxSink, type InfluxSinkOptions } from './sink.ts';
+export {
+  type QueryName,
+  type QueryRow,
+  type QueryTemplate,
+  type QueryValues,
+  queryTemplates,
+} from './templates.ts';

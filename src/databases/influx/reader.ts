@@ -11,25 +11,8 @@ import { type RollupQuery, rollupsFlux } from './flux.ts';
 import { errorOf } from './http.ts';
 import { QueryCache } from './query-cache.ts';
 import { retryAfterMs } from './retry-after.ts';
-
-/** One stored rollup; latencies in slots. */
-export interface InfluxRollup {
-  /** Start of the window, ms since the epoch. */
-  readonly start: number;
-  readonly network: string;
-  /** First 8 characters; absent for a network. */
-  readonly validatorId?: string;
-  readonly voteAccount?: string;
-  readonly count: number;
-  readonly mean: number;
-  readonly min: number;
-  readonly max: number;
-  readonly stddev: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly movingAverage: number;
-}
+import { CsvRow, type InfluxRollup, type Row, readRollup } from './row.ts';
+import { type QueryName, type QueryRow, type QueryValues, queryTemplates } from './templates.ts';
 
 export interface InfluxReaderOptions {
   readonly config: InfluxConfig;
@@ -45,15 +28,6 @@ export interface InfluxReaderOptions {
 /** What identifies a series of rollups but for its scope. */
 export type RollupRange = Omit<RollupQuery, 'scope'>;
 
-/** One row of an answer; `undefined` where a column is missing or empty. */
-export interface Row {
-  text(column: string): string | undefined;
-  number(column: string): number | undefined;
-  /** Whole numbers beyond 2^53 keep their digits. */
-  bigint(column: string): bigint | undefined;
-  timeMs(column: string): number | undefined;
-}
-
 const CACHE_ENTRIES_MAX = 200;
 /** Longer than any query may take, so that our own timeout decides. */
 const SOCKET_TIMEOUT_MARGIN_MS = 5_000;
@@ -64,7 +38,7 @@ export class InfluxReader {
   readonly #timeoutMs: number;
   readonly #rowsMax: number;
   readonly #api: QueryApi;
-  readonly #cache: QueryCache<readonly InfluxRollup[]>;
+  readonly #cache: QueryCache<readonly unknown[]>;
 
   constructor(options: InfluxReaderOptions) {
     const { config, clock = systemClock, timeoutMs = 10_000, rowsMax = 100_000 } = options;
@@ -100,18 +74,31 @@ export class InfluxReader {
    * QUERY_FAILED) or FatalError (rights, bucket missing, RANGE_INVALID, QUERY_TOO_LARGE).
    */
   async rollups(query: RollupQuery, signal?: AbortSignal): Promise<readonly InfluxRollup[]> {
-    const { from, to } = query;
-    if (!(from <= to && Number.isFinite(to - from))) {
-      throw new FatalError(`the range ${from} … ${to} ms ends before it starts`, {
-        code: 'RANGE_INVALID',
-      });
-    }
-    // The server refuses an empty range.
-    if (from === to) return [];
-    const text = rollupsFlux(query).toString();
-    // The question is shared with others who ask it now, so only one's own waiting ends by one's signal.
-    const options = this.#attemptOptions('query of rollups', signal);
-    return attempt(options, () => this.#cache.get(text, () => this.rows(text, readRollup)));
+    if (isEmptyRange(query)) return [];
+    return this.#cached(rollupsFlux(query).toString(), readRollup, signal);
+  }
+
+  /** The answer to one of `queryTemplates`. Rejects as `rollups` does. */
+  async ask<N extends QueryName>(
+    name: N,
+    values: QueryValues,
+    signal?: AbortSignal,
+  ): Promise<readonly QueryRow<N>[]> {
+    if (isEmptyRange(values)) return [];
+    const { flux, read } = queryTemplates[name];
+    return this.#cached(flux(values).toString(), read as (row: Row) => QueryRow<N>, signal);
+  }
+
+  /** The question is shared with others who ask it now, so only one's own waiting ends by one's signal. */
+  #cached<T>(
+    flux: string,
+    read: (row: Row) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly T[]> {
+    return attempt(
+      this.#attemptOptions('query', signal),
+      () => this.#cache.get(flux, () => this.rows(flux, read)) as Promise<readonly T[]>,
+    );
   }
 
   /** Runs any Flux and reads each row; nothing is cached. Rejects as `rollups` does. */
@@ -217,53 +204,10 @@ export class InfluxReader {
   }
 }
 
-class CsvRow implements Row {
-  readonly #values: readonly string[];
-  readonly #at: ReadonlyMap<string, number>;
-
-  constructor(values: readonly string[], at: ReadonlyMap<string, number>) {
-    this.#values = values;
-    this.#at = at;
-  }
-
-  text(column: string): string | undefined {
-    const at = this.#at.get(column);
-    return at === undefined ? undefined : this.#values[at] || undefined;
-  }
-
-  number(column: string): number | undefined {
-    const text = this.text(column);
-    return text === undefined ? undefined : Number(text);
-  }
-
-  bigint(column: string): bigint | undefined {
-    const text = this.text(column);
-    return text === undefined ? undefined : BigInt(text);
-  }
-
-  timeMs(column: string): number | undefined {
-    const text = this.text(column);
-    return text === undefined ? undefined : Date.parse(text);
-  }
-}
-
-function readRollup(row: Row): InfluxRollup {
-  const number = (column: string) => row.number(column) ?? Number.NaN;
-  const validatorId = row.text('validator_id');
-  const voteAccount = row.text('vote_account');
-  return {
-    start: row.timeMs('_time') ?? Number.NaN,
-    network: row.text('network') ?? '',
-    ...(validatorId === undefined ? {} : { validatorId }),
-    ...(voteAccount === undefined ? {} : { voteAccount }),
-    count: number('count'),
-    mean: number('mean'),
-    min: number('min'),
-    max: number('max'),
-    stddev: number('stddev'),
-    p50: number('p50'),
-    p95: number('p95'),
-    p99: number('p99'),
-    movingAverage: number('moving_average'),
-  };
+/** The server refuses an empty range; what ends before it starts is refused here. */
+function isEmptyRange({ from, to }: { readonly from: number; readonly to: number }): boolean {
+  if (from <= to && Number.isFinite(to - from)) return from === to;
+  throw new FatalError(`the range ${from} … ${to} ms ends before it starts`, {
+    code: 'RANGE_INVALID',
+  });
 }
