@@ -34,7 +34,6 @@ import {
 } from './stream/index.ts';
 import { version } from './version.ts';
 import { alertsOf } from './wiring/alerts.ts';
-import { backlogOf } from './wiring/backlog.ts';
 import {
   type BoundFeed,
   type Databases,
@@ -49,7 +48,8 @@ import { openJobs } from './wiring/open-jobs.ts';
 import { openTelnet } from './wiring/open-telnet.ts';
 import { Points } from './wiring/points/index.ts';
 import { openRollups } from './wiring/rollups.ts';
-import { RunningFeed } from './wiring/running-feed.ts';
+import type { RunningFeed } from './wiring/running-feed.ts';
+import { Sinks } from './wiring/sinks.ts';
 import { storedQueries } from './wiring/stored-queries.ts';
 
 export interface EngineOptions {
@@ -138,7 +138,7 @@ class RunningEngine implements Engine {
   url: string | undefined;
   readonly #parts: Parts;
   readonly #runners: TopologyRunner[] = [];
-  readonly #running: RunningFeed[] = [];
+  #sinks: Sinks | undefined;
   #databases: Databases | undefined;
   #points: Points | undefined;
   #telnet: TelnetServer | undefined;
@@ -180,13 +180,16 @@ class RunningEngine implements Engine {
         await runner.start();
       }
     }
-    if (roles.has('sinks')) {
-      for (const bound of this.#allFeeds()) {
-        const feed = new RunningFeed(bound, { broker, clock, logger, policy });
-        this.#running.push(feed);
-        await feed.start();
-      }
-    }
+    this.#sinks = new Sinks({
+      feeds: this.#allFeeds(),
+      broker,
+      clock,
+      logger,
+      policy,
+      settings,
+      topologies,
+    });
+    if (roles.has('sinks')) await this.#sinks.start();
     // What an engine with roles had begun goes on; a command's own engine does only what it is asked.
     if (roles.size > 0) this.#jobs.resumeAll();
     if (roles.has('ingest')) {
@@ -214,7 +217,7 @@ class RunningEngine implements Engine {
     await this.#jobs?.close();
     await this.#rollups?.stop();
     await Promise.all(this.#runners.map((runner) => runner.stop()));
-    await Promise.all(this.#running.map((feed) => feed.stop()));
+    await this.#sinks?.stop();
     await this.#points?.close();
     await this.#databases?.close();
     await this.broker.close();
@@ -247,6 +250,10 @@ class RunningEngine implements Engine {
     return [...this.#wantedFeeds(this.#databases?.feeds ?? []), ...points];
   }
 
+  get #running(): readonly RunningFeed[] {
+    return this.#sinks?.running ?? [];
+  }
+
   #tasks(name: string): readonly Task[] {
     return this.#runners.find((runner) => runner.topology.name === name)?.tasks ?? [];
   }
@@ -265,7 +272,7 @@ class RunningEngine implements Engine {
     const replays = () => new Replays(jobs());
     const databases = () => this.#databases;
     const stored = () => this.#stored;
-    const find = (sink: string) => this.#running.find(({ bound }) => bound.feed.name === sink);
+    const sinks = () => this.#sinks as Sinks;
     return {
       version,
       broker,
@@ -301,18 +308,11 @@ class RunningEngine implements Engine {
         return jobs();
       },
       alerts: alertsOf(defaultRules, { broker, clock }),
-      backlog: () =>
-        Promise.all(
-          this.#allFeeds().map((bound) =>
-            backlogOf(broker, bound, clock, find(bound.feed.name)?.dropped ?? 0),
-          ),
-        ),
-      async flushBacklog(sink) {
-        return find(sink)?.bound.delivery?.retryNow() ?? false;
-      },
-      async clearBacklog(sink) {
-        return find(sink)?.clear();
-      },
+      backlog: () => sinks().backlog(),
+      flushBacklog: (sink) => sinks().flush(sink),
+      clearBacklog: (sink) => sinks().clear(sink),
+      pauseSinks: (names, paused) => sinks().setPaused(names, paused),
+      blocked: (topic) => this.#sinks?.blocked(topic),
       readiness: () => this.#readiness(),
       health: () => this.#health(),
     };

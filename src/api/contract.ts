@@ -177,8 +177,11 @@ export interface BacklogView {
   readonly points: number;
   readonly bytes: number;
   readonly oldestAgeMs: number | null;
+  /** Given up since start: by `clear`, by a limit, or removed by retention before the sink read them. */
   readonly dropped: number;
   readonly rejected: number;
+  /** By an operator: it goes on from its cursor when it is resumed. */
+  readonly paused: boolean;
   readonly breaker: 'closed' | 'open' | 'half-open';
   readonly lastError: string | null;
   readonly nextAttemptAt: number | null;
@@ -221,6 +224,10 @@ export interface EngineView {
   flushBacklog(sink: string): Promise<boolean>;
   /** Gives up what is waiting: moves the sink's cursor to the end of its topic, counting it as dropped. */
   clearBacklog(sink: string): Promise<number | undefined>;
+  /** Pauses or resumes sinks, for every process and after any restart. */
+  pauseSinks(sinks: readonly string[], paused: boolean): Promise<void>;
+  /** Why nothing may be published to a topic now: a sink behind it has more waiting than it may. */
+  blocked(topic: string): string | undefined;
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] };
   /** false once something stopped for good; reasons say what and how to mend it. */
   health(): { readonly healthy: boolean; readonly reasons: readonly string[] };

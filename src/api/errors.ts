@@ -181,6 +181,11 @@ export const catalogue = {
     title: 'Too many requests',
     cure: 'Wait as long as Retry-After says.',
   },
+  BACKLOG_FULL: {
+    status: 429,
+    title: 'A sink of this topic is too far behind',
+    cure: 'Wait as long as Retry-After says; `tidemark backlog` tells which sink, and why it waits.',
+  },
   TOO_MANY_ANNOTATIONS: {
     status: 429,
     title: 'No room for more annotations',

@@ -35,6 +35,7 @@ import {
 import { replays } from './replays/plugin.ts';
 import { rollups } from './rollups/plugin.ts';
 import { collectRoutes } from './routes.ts';
+import { sinks } from './sinks/plugin.ts';
 import { stored } from './stored/plugin.ts';
 import { requestAnswered } from './telemetry.ts';
 import { topics } from './topics/plugin.ts';
@@ -132,6 +133,7 @@ export async function createServer(
       ? [operations, rollups]
       : [
           operations,
+          sinks,
           topics,
           live,
           history,

@@ -5,6 +5,13 @@ export {
   type EmbeddedBrokerOptions,
   openEmbeddedBroker,
 } from './embedded/broker.ts';
+export {
+  copyEnvironment,
+  type EnvironmentProof,
+  environmentsBelow,
+  fileHashOfEnvironment,
+  proveEnvironment,
+} from './embedded/environment.ts';
 export { type EngineOwner, readOwner } from './embedded/owner.ts';
 export {
   type Compression,

@@ -6,6 +6,7 @@ export interface Client {
   readonly url: string;
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: object): Promise<T>;
+  put<T>(path: string, body: object): Promise<T>;
   /** NDJSON bytes. */
   postLines<T>(path: string, lines: Buffer): Promise<T>;
   delete<T>(path: string): Promise<T>;
@@ -52,14 +53,8 @@ export function createClient(options: {
   return {
     url,
     get: (path) => json(call('GET', path)),
-    post: (path, body) =>
-      json(
-        call('POST', path, {
-          ...(body === undefined
-            ? {}
-            : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-        }),
-      ),
+    post: (path, body) => json(call('POST', path, jsonOf(body))),
+    put: (path, body) => json(call('PUT', path, jsonOf(body))),
     postLines: (path, lines) =>
       json(
         call('POST', path, {
@@ -77,6 +72,11 @@ export function createClient(options: {
     close: options.close ?? (() => Promise.resolve()),
   };
 }
+
+const jsonOf = (body: object | undefined): RequestInit =>
+  body === undefined
+    ? {}
+    : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
 
 /** The problem as an error; `context.errors` has its items. */
 async function refused(response: Response, url: string): Promise<FatalError> {

@@ -8,6 +8,7 @@ import { copyInfluxCommand } from './commands/copy-influx.ts';
 import { demoCommand } from './commands/demo.ts';
 import { describeCommand } from './commands/describe.ts';
 import { detectCommand } from './commands/detect.ts';
+import { dualWritingCommand } from './commands/dual-writing.ts';
 import { forecastCommand } from './commands/forecast.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { lagCommand } from './commands/lag.ts';
@@ -39,6 +40,7 @@ const commands = [
   topicsCommand,
   lagCommand,
   backlogCommand,
+  dualWritingCommand,
   jobsCommand,
   configCommand,
   simulateCommand,

@@ -168,6 +168,44 @@ const sinkSettings = section({
     minimum: 0,
     maximum: 604_800_000,
   }),
+  backlogPointsMax: whole({
+    description: 'Records that may wait for one sink. 0: as many as the topic keeps.',
+    environment: 'SINK_BACKLOG_POINTS_MAX',
+    unit: 'records',
+    default: 0,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+  }),
+  backlogBytesMax: whole({
+    description: 'Bytes that may wait for one sink. 0: as many as the topic keeps.',
+    environment: 'SINK_BACKLOG_BYTES_MAX',
+    unit: 'bytes',
+    default: 0,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+  }),
+  backlogAgeMaxMs: whole({
+    description: 'How long a record may wait for one sink. 0: as long as the topic keeps it.',
+    environment: 'SINK_BACKLOG_AGE_MAX_MS',
+    unit: 'ms',
+    default: 0,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+  }),
+  backlogPolicy: choice(['block', 'drop-oldest'], {
+    description:
+      'What happens at a limit of a backlog. block: publishing to what the sink reads is refused (503) until it has caught up. drop-oldest: the oldest records are given up, and counted.',
+    environment: 'SINK_BACKLOG_POLICY',
+    default: 'block',
+  }),
+  backlogCheckIntervalMs: whole({
+    description: 'How often backlogs are held against their limits.',
+    environment: 'SINK_BACKLOG_CHECK_INTERVAL_MS',
+    unit: 'ms',
+    default: 5_000,
+    minimum: 100,
+    maximum: 3_600_000,
+  }),
 });
 
 export const settingsSchema = section({

@@ -8,6 +8,8 @@ export interface EpochPolicy {
   readonly mailboxBytesMax: number;
   /** Caught up and quiet for so long = idle. */
   readonly idleAfterMs: number;
+  /** How long letting go waits for a sink that does not answer; what it had will be written again by the next owner. */
+  readonly stopWithinMs: number;
 }
 
 export const defaultEpochPolicy: EpochPolicy = {
@@ -16,4 +18,5 @@ export const defaultEpochPolicy: EpochPolicy = {
   pointsMax: 20_000,
   mailboxBytesMax: 1024 * 1024,
   idleAfterMs: 5_000,
+  stopWithinMs: 8_000,
 };

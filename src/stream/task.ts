@@ -49,8 +49,6 @@ export interface TaskOptions {
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const CRASHES_MAX = 5;
-/** How long letting go waits for a sink that does not answer; what it had will be written again by the next owner. */
-const STOP_WITHIN_MS = 8_000;
 
 export class Task {
   readonly partition: number;
@@ -217,8 +215,9 @@ export class Task {
     const running = this.state === 'running';
     this.#mailbox.clear();
     const deadline = new AbortController();
-    void this.#options.clock.sleep(STOP_WITHIN_MS, deadline.signal).then(
-      () => this.#abandon(new Error(`stopped waiting after ${STOP_WITHIN_MS} ms`)),
+    const { stopWithinMs } = this.#options.policy;
+    void this.#options.clock.sleep(stopWithinMs, deadline.signal).then(
+      () => this.#abandon(new Error(`stopped waiting after ${stopWithinMs} ms`)),
       () => {},
     );
     try {

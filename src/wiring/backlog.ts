@@ -4,41 +4,63 @@ import type { Broker, RecordBatch, TopicPartition } from '../broker/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import type { BoundFeed } from './feeds.ts';
 
-interface Waiting {
+/** What waits in one partition. */
+export interface WaitingPartition extends TopicPartition {
+  /** The first record that waits, and the end of the log. */
+  readonly from: number;
+  readonly end: number;
   readonly points: number;
   readonly bytes: number;
+  /** Log time of the first one, ms. */
   readonly oldestMs: number | undefined;
+  /** Records that retention removed before the sink read them. */
+  readonly lost: number;
 }
 
-/** Asks the log, so it is right also for feeds that another process runs. `dropped`: points given up by `clear`. */
+/** Asks the log, so it is right also for feeds that another process runs. */
+export async function waitingOf(
+  broker: Broker,
+  { feed, group, weigh }: Pick<BoundFeed, 'feed' | 'group' | 'weigh'>,
+): Promise<readonly WaitingPartition[]> {
+  const topics = feed.sources.map((source) => source.topic);
+  const committed = await broker.committedOffsets(group);
+  const waiting: WaitingPartition[] = [];
+  for (const { name: topic, partitions } of await broker.describeTopics(topics)) {
+    for (const { partition, firstOffset, nextOffset: end } of partitions) {
+      const at = committed.find((c) => c.topic === topic && c.partition === partition)?.offset;
+      const from = Math.max(at ?? firstOffset, firstOffset);
+      const lost = at === undefined ? 0 : from - at;
+      if (from < end || lost > 0) {
+        const place = { topic, partition };
+        waiting.push({
+          ...place,
+          end,
+          lost,
+          ...(await measure(broker, place, { from, end, weigh })),
+        });
+      }
+    }
+  }
+  return waiting;
+}
+
+/** `dropped`: points given up by `clear`, by a limit or by retention. */
 export async function backlogOf(
   broker: Broker,
   bound: BoundFeed,
   clock: Clock,
   dropped: number,
-): Promise<BacklogView> {
+): Promise<Omit<BacklogView, 'paused'>> {
   const { feed, delivery } = bound;
-  const topics = feed.sources.map((source) => source.topic);
-  const committed = await broker.committedOffsets(bound.group);
-  const waiting: Waiting[] = [];
-  for (const { name: topic, partitions } of await broker.describeTopics(topics)) {
-    for (const { partition, firstOffset, nextOffset } of partitions) {
-      const at =
-        committed.find((c) => c.topic === topic && c.partition === partition)?.offset ??
-        firstOffset;
-      if (at < nextOffset)
-        waiting.push(await waitingFrom(broker, bound, { topic, partition }, at, nextOffset));
-    }
-  }
-  const sum = (of: (w: Waiting) => number) => waiting.reduce((total, w) => total + of(w), 0);
-  const oldest = Math.min(...waiting.map((w) => w.oldestMs ?? Number.POSITIVE_INFINITY));
+  const waiting = await waitingOf(broker, bound);
+  const { points, bytes, oldestMs } = totalOf(waiting);
   const state = delivery?.state();
   return {
     sink: feed.name,
-    topic: topics.join(', '),
-    points: sum((w) => w.points),
-    bytes: sum((w) => w.bytes),
-    oldestAgeMs: Number.isFinite(oldest) ? Math.max(0, clock.now() - oldest) : null,
+    topic: feed.sources.map((source) => source.topic).join(', '),
+    points,
+    bytes,
+    oldestAgeMs: oldestMs === undefined ? null : Math.max(0, clock.now() - oldestMs),
     dropped,
     rejected: state?.rejected ?? 0,
     breaker: state?.breaker ?? 'closed',
@@ -47,23 +69,43 @@ export async function backlogOf(
   };
 }
 
+export interface BacklogTotal {
+  readonly points: number;
+  readonly bytes: number;
+  readonly oldestMs: number | undefined;
+}
+
+export function totalOf(waiting: readonly WaitingPartition[]): BacklogTotal {
+  const oldestMs = Math.min(...waiting.map((w) => w.oldestMs ?? Number.POSITIVE_INFINITY));
+  return {
+    points: waiting.reduce((sum, w) => sum + w.points, 0),
+    bytes: waiting.reduce((sum, w) => sum + w.bytes, 0),
+    oldestMs: Number.isFinite(oldestMs) ? oldestMs : undefined,
+  };
+}
+
 /** Bytes, and points of records that hold several, are told from the first records: their mean times the count. */
-async function waitingFrom(
+async function measure(
   broker: Broker,
-  { weigh }: BoundFeed,
-  at: TopicPartition,
-  from: number,
-  end: number,
-): Promise<Waiting> {
-  const batch = await broker.read({ ...at, from, maxBytes: 64 * 1024 });
+  place: TopicPartition,
+  {
+    from,
+    end,
+    weigh,
+  }: Pick<WaitingPartition, 'from' | 'end'> & { readonly weigh: BoundFeed['weigh'] },
+): Promise<Pick<WaitingPartition, 'from' | 'points' | 'bytes' | 'oldestMs'>> {
+  const nothing = { from, points: 0, bytes: 0, oldestMs: undefined };
+  if (from >= end) return nothing;
+  const batch = await broker.read({ ...place, from, maxBytes: 64 * 1024 });
   // Only markers of transactions lie between.
-  if (batch === null || batch.count === 0) return { points: 0, bytes: 0, oldestMs: undefined };
-  const records = end - (batch.offsets[0] as number);
-  const meanBytes = batch.byteLength / batch.count;
+  if (batch === null || batch.count === 0) return nothing;
+  const first = batch.offsets[0] as number;
+  const records = end - first;
   const meanPoints = weigh === undefined ? 1 : pointsIn(batch, weigh) / batch.count;
   return {
+    from: first,
     points: Math.round(records * meanPoints),
-    bytes: Math.round(records * meanBytes),
+    bytes: Math.round(records * (batch.byteLength / batch.count)),
     oldestMs: batch.timestamps[0],
   };
 }

@@ -54,6 +54,7 @@ const backlogView = (sink: string): BacklogView => ({
   oldestAgeMs: 1_500,
   dropped: 0,
   rejected: 1,
+  paused: false,
   breaker: 'closed',
   lastError: null,
   nextAttemptAt: null,
@@ -215,6 +216,8 @@ export async function fakeEngine(): Promise<FakeEngine> {
     backlog: async () => sinks.map(backlogView),
     flushBacklog: async () => true,
     clearBacklog: async () => 7,
+    pauseSinks: async (sinks, paused) => void asked.push({ sinks, paused }),
+    blocked: () => undefined,
     readiness: () => ({ ready: state.ready, reasons: state.reasons }),
     health: () => ({ healthy: state.healthy, reasons: state.reasons }),
   };

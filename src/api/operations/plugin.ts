@@ -1,10 +1,10 @@
-/** For whoever runs the engine: liveness, readiness, metrics, topologies, and the sinks' backlogs. */
+/** For whoever runs the engine: liveness, readiness, metrics and topologies. */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { nearest, registry } from '../../runtime/index.ts';
+import { registry } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
-import { Refusal } from '../errors.ts';
 import { nullable, problems } from '../schemas.ts';
+import { unknownName } from '../unknown-name.ts';
 
 const HealthShape = Type.Object({
   status: Type.String(),
@@ -39,21 +39,7 @@ const TopologyShape = Type.Object({
   tasks: Type.Array(TaskShape),
 });
 
-const BacklogShape = Type.Object({
-  sink: Type.String(),
-  topic: Type.String(),
-  points: Type.Integer({ description: 'records not stored yet' }),
-  bytes: Type.Integer(),
-  oldestAgeMs: nullable({ type: 'number' }),
-  dropped: Type.Integer(),
-  rejected: Type.Integer(),
-  breaker: Type.String({ description: 'closed, open or half-open' }),
-  lastError: nullable({ type: 'string' }),
-  nextAttemptAt: nullable({ type: 'number' }, 'ms'),
-});
-
 const ByName = Type.Object({ name: Type.String() });
-const BySink = Type.Object({ sink: Type.String() });
 
 export async function operations(app: FastifyInstance, { engine }: ApiContext): Promise<void> {
   app.get(
@@ -133,7 +119,7 @@ export async function operations(app: FastifyInstance, { engine }: ApiContext): 
       const running = engine.topologies();
       const found = running.find((topology) => topology.name === name);
       if (found !== undefined) return found;
-      throw unknown(
+      throw unknownName(
         'UNKNOWN_TOPOLOGY',
         'topology',
         name,
@@ -141,70 +127,4 @@ export async function operations(app: FastifyInstance, { engine }: ApiContext): 
       );
     },
   );
-
-  app.get(
-    '/v1/backlog',
-    {
-      schema: {
-        summary: 'What each sink has yet to store',
-        tags: ['operations'],
-        response: { 200: Type.Object({ sinks: Type.Array(BacklogShape) }) },
-      },
-    },
-    async () => ({ sinks: await engine.backlog() }),
-  );
-
-  const requireSink = async (sink: string): Promise<void> => {
-    const sinks = (await engine.backlog()).map((each) => each.sink);
-    if (!sinks.includes(sink)) throw unknown('UNKNOWN_SINK', 'sink', sink, sinks);
-  };
-
-  app.post<{ Params: Static<typeof BySink> }>(
-    '/v1/backlog/:sink/flush',
-    {
-      schema: {
-        summary: 'Try a sink now, without waiting for its backoff',
-        tags: ['operations'],
-        params: BySink,
-        response: {
-          200: Type.Object({ sink: Type.String(), flushed: Type.Boolean() }),
-          ...problems(404),
-        },
-      },
-    },
-    async ({ params: { sink } }) => {
-      await requireSink(sink);
-      return { sink, flushed: await engine.flushBacklog(sink) };
-    },
-  );
-
-  app.post<{ Params: Static<typeof BySink> }>(
-    '/v1/backlog/:sink/clear',
-    {
-      schema: {
-        summary: 'Give up what a sink has yet to store; it counts as dropped',
-        tags: ['operations'],
-        params: BySink,
-        response: {
-          200: Type.Object({ sink: Type.String(), dropped: Type.Integer() }),
-          ...problems(404),
-        },
-      },
-    },
-    async ({ params: { sink } }) => {
-      await requireSink(sink);
-      return { sink, dropped: (await engine.clearBacklog(sink)) ?? 0 };
-    },
-  );
-}
-
-function unknown(
-  code: 'UNKNOWN_TOPOLOGY' | 'UNKNOWN_SINK',
-  noun: string,
-  name: string,
-  known: readonly string[],
-): Refusal {
-  const near = nearest(name, known);
-  const hint = near === undefined ? 'none runs' : `did you mean ${near}?`;
-  return new Refusal(code, `there is no ${noun} ${JSON.stringify(name)}; ${hint}`);
 }

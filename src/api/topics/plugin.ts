@@ -121,7 +121,7 @@ export async function topics(app: FastifyInstance, context: ApiContext): Promise
             count: Type.Integer(),
             offsets: Type.Array(Type.Object({ partition: Type.Integer(), offset: Type.Integer() })),
           }),
-          ...problems(403, 404, 413, 415, 422),
+          ...problems(403, 404, 413, 415, 422, 429),
         },
       },
     },
@@ -130,6 +130,9 @@ export async function topics(app: FastifyInstance, context: ApiContext): Promise
       if (isInternal(topic)) {
         throw new Refusal('INTERNAL_TOPIC', `${topic} is written by the engine alone`);
       }
+      const full = engine.blocked(topic);
+      if (full !== undefined)
+        throw new Refusal('BACKLOG_FULL', full, { headers: { 'retry-after': '5' } });
       const body = request.body ?? Buffer.alloc(0);
       const read = isJsonType(request.headers['content-type']) ? recordsOfJson : recordsOfLines;
       if (body.length === 0) throw new Refusal('BODY_EMPTY', 'the body is empty');

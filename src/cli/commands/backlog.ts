@@ -1,4 +1,4 @@
-/** `tidemark backlog [flush|clear]`: what sinks have yet to store; try them now, or give it up. */
+/** `tidemark backlog [flush|clear|pause|resume]`: what sinks have yet to store; try them now, give it up, hold them. */
 import { Command } from 'commander';
 import type { BacklogView } from '../../api/index.ts';
 import { FatalError } from '../../model/index.ts';
@@ -10,7 +10,9 @@ import { write } from '../terminal.ts';
 
 export function backlogCommand(context: CliContext): Command {
   const command = withReach(
-    new Command('backlog').description('what sinks have yet to store: list, flush, clear'),
+    new Command('backlog').description(
+      'what sinks have yet to store: list, flush, clear, pause, resume',
+    ),
   ).action((flags: ReachFlags) =>
     withClient(context, flags, (client) => list(context, client, flags)),
   );
@@ -32,6 +34,18 @@ export function backlogCommand(context: CliContext): Command {
       withClient(context, flags, (client) => clear(context, client, sinks, flags)),
     ),
   );
+  for (const [verb, description] of [
+    ['pause', 'stop writing to sinks; what comes waits'],
+    ['resume', 'write to sinks again, from where they stopped'],
+  ] as const) {
+    command.addCommand(
+      withReach(
+        new Command(verb).description(description).argument('[sink...]', 'default: all'),
+      ).action((sinks: string[], flags: ReachFlags) =>
+        withClient(context, flags, (client) => hold(context, client, { verb, sinks, flags })),
+      ),
+    );
+  }
   return command;
 }
 
@@ -52,7 +66,7 @@ async function list({ terminal }: CliContext, client: Client, flags: ReachFlags)
           s.oldestAgeMs === null ? null : Math.round(s.oldestAgeMs / 1_000),
           s.dropped,
           s.rejected,
-          s.breaker,
+          s.paused ? 'paused' : s.breaker,
           s.lastError,
         ]),
       );
@@ -91,6 +105,24 @@ async function clear(
     results,
     results.map(({ sink, dropped }) => `${sink}: dropped ${dropped}`),
   );
+}
+
+async function hold(
+  context: CliContext,
+  client: Client,
+  wanted: {
+    readonly verb: 'pause' | 'resume';
+    readonly sinks: readonly string[];
+    readonly flags: ReachFlags;
+  },
+): Promise<void> {
+  const { verb, sinks, flags } = wanted;
+  const results: { sink: string; paused: boolean }[] = [];
+  for (const sink of await chosen(client, sinks)) {
+    results.push(await client.post(`/v1/backlog/${encodeURIComponent(sink)}/${verb}`));
+  }
+  const lines = results.map(({ sink, paused }) => `${sink}: ${paused ? 'paused' : 'resumed'}`);
+  await print(context, flags, results, lines);
 }
 
 /** Those named, all of which must exist before any is touched; all when none is named. */

@@ -6,7 +6,7 @@ import { FatalError, messageOf, RetriableError } from '../../model/index.ts';
 import type { InfluxConfig } from './config.ts';
 
 export interface InfluxRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** `/api/v2/write` */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;

@@ -1,4 +1,11 @@
 /** InfluxDB 2.x: a sink for points, a reader of rollups, and the setup of buckets. */
+export {
+  type BucketManifest,
+  backUpShard,
+  bucketManifests,
+  restoreBucket,
+  shardsOf,
+} from './backup.ts';
 export { encodeLine, storedMeasurement, storedName } from './codec.ts';
 export { type InfluxConfig, influxConfig, influxConfigSchema } from './config.ts';
 export type { RollupQuery } from './flux.ts';

@@ -82,10 +82,8 @@ async function setupBucket(
   return { bucket, done: 'changed', detail: changes.join(', ') };
 }
 
-async function organisationId(
-  config: InfluxConfig,
-  signal: AbortSignal | undefined,
-): Promise<string> {
+/** Rejects with FatalError INFLUX_NOT_FOUND when the token sees no such organisation. */
+export async function organisationId(config: InfluxConfig, signal?: AbortSignal): Promise<string> {
   const reply = await call(config, `look up organisation "${config.org}"`, {
     method: 'GET',
     path: '/api/v2/orgs',
