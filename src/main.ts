@@ -2,7 +2,7 @@
  * The only place where parts are chosen and joined: the log, the topologies, the feeds, the service. Everything
  * else takes what it needs as arguments. `startEngine` is a whole Tidemark in this process; roles pick its parts.
  */
-import { type VoteFeeds, voteLatency } from '../topologies/index.ts';
+import { fleetMetrics, voteLatency } from '../topologies/index.ts';
 import { defaultRules } from './alerts/index.ts';
 import {
   createServer,
@@ -37,9 +37,11 @@ import { alertsOf } from './wiring/alerts.ts';
 import {
   type BoundFeed,
   type Databases,
+  type FeedSet,
   kairosWriteOptions,
   openDatabases,
 } from './wiring/feeds.ts';
+import { annotationsFrom, fleetFrom, topicsBefore } from './wiring/fleet.ts';
 import { historyFrom } from './wiring/history.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
@@ -57,8 +59,8 @@ export interface EngineOptions {
   readonly roles?: readonly Role[];
   /** Names, files, or topologies; default all that come with Tidemark. */
   readonly topologies?: readonly (string | Topology)[];
-  /** Default: those that come with Tidemark, when its vote topology runs here. */
-  readonly feeds?: VoteFeeds;
+  /** Default: those that come with Tidemark, of the topologies that run here. */
+  readonly feeds?: FeedSet;
   /** Of KairosDB's points on their way to the store. Default: by the keyspace. */
   readonly pointsTopic?: string;
   readonly clock?: Clock;
@@ -127,7 +129,7 @@ interface Parts {
   readonly logger: Logger;
   readonly roles: ReadonlySet<Role>;
   readonly topologies: readonly Topology[];
-  readonly feeds: VoteFeeds | undefined;
+  readonly feeds: FeedSet | undefined;
   readonly pointsTopic: string | undefined;
   readonly broker: Broker;
 }
@@ -155,9 +157,9 @@ class RunningEngine implements Engine {
   }
 
   async start(): Promise<void> {
-    const { settings, clock, logger, roles, topologies, broker } = this.#parts;
+    const { settings, clock, logger, roles, topologies, broker, feeds: given } = this.#parts;
     this.#stored = storedQueries(settings, clock);
-    this.#databases = await openDatabases(settings, clock, logger, this.#parts.feeds);
+    this.#databases = await openDatabases(settings, clock, logger, given && [given]);
     const { feeds, kairos: store } = this.#databases;
     const { pointsTopic: topic } = this.#parts;
     const write = kairosWriteOptions;
@@ -189,7 +191,10 @@ class RunningEngine implements Engine {
       settings,
       topologies,
     });
-    if (roles.has('sinks')) await this.#sinks.start();
+    if (roles.has('sinks')) {
+      await broker.createTopics(topicsBefore(this.#allFeeds().map(({ feed }) => feed)));
+      await this.#sinks.start();
+    }
     // What an engine with roles had begun goes on; a command's own engine does only what it is asked.
     if (roles.size > 0) this.#jobs.resumeAll();
     if (roles.has('ingest')) {
@@ -239,10 +244,10 @@ class RunningEngine implements Engine {
     logger.info({ url: this.url }, 'listening');
   }
 
-  /** Feeds of rollups are of use only where votes are rolled up, here or elsewhere. */
+  /** Feeds of rollups are of use only where these are derived, here or elsewhere. */
   #wantedFeeds(feeds: readonly BoundFeed[]): readonly BoundFeed[] {
-    const { topologies, feeds: given } = this.#parts;
-    return given !== undefined || topologies.includes(voteLatency) ? feeds : [];
+    const { topologies } = this.#parts;
+    return feeds.filter(({ of }) => of === undefined || topologies.includes(of));
   }
 
   #allFeeds(): readonly BoundFeed[] {
@@ -307,6 +312,16 @@ class RunningEngine implements Engine {
       get jobs() {
         return jobs();
       },
+      fleet: fleetFrom({
+        store: () => (databases() as Databases).fleet,
+        tasks: () => this.#tasks(fleetMetrics.name),
+        clock,
+      }),
+      annotations: annotationsFrom({
+        store: () => (databases() as Databases).fleet,
+        broker,
+        clock,
+      }),
       alerts: alertsOf(defaultRules, { broker, clock }),
       backlog: () => sinks().backlog(),
       flushBacklog: (sink) => sinks().flush(sink),

@@ -69,7 +69,7 @@ interface SimulatedHost {
   /** Of a disk, percent in a day. */
   readonly diskGrowth: number;
   readonly cores: number;
-  noise: { cpu: number; memory: number; network: number };
+  noise: { cpu: number; memory: number; network: number; disk: number };
   load5: number;
   load15: number;
   received: number;
@@ -196,7 +196,7 @@ function hostOf(index: number, seed: number, intervalMs: number): SimulatedHost 
     diskBase: [between(30, 55), between(30, 55)],
     diskGrowth: between(0.05, 0.4),
     cores: 2 ** (1 + (random() % 4)),
-    noise: { cpu: 0, memory: 0, network: 0 },
+    noise: { cpu: 0, memory: 0, network: 0, disk: 0 },
     load5: 0,
     load15: 0,
     received: 0,
@@ -214,6 +214,7 @@ function readingsOf(
   const { noise, cores } = host;
   noise.cpu = 0.8 * noise.cpu + 2 * (uniform(host) + uniform(host));
   noise.memory = 0.95 * noise.memory + 0.5 * (uniform(host) + uniform(host));
+  noise.disk = 0.9 * noise.disk + 0.1 * (uniform(host) + uniform(host));
   noise.network = 0.8 * noise.network + 0.1 * (uniform(host) + uniform(host));
   const rhythm = Math.cos((2 * Math.PI * (now - host.peakMs)) / DAY_MS);
   const kind = fault?.kind;
@@ -251,7 +252,7 @@ function readingsOf(
     fields,
   });
   const disk = (mount: string, base: number, percent: number) =>
-    metric('disk', diskFields(Math.min(99, base + percent)), { mount });
+    metric('disk', diskFields(Math.min(99, base + percent + noise.disk)), { mount });
   const grown = (host.diskGrowth * (now - startMs)) / DAY_MS;
   const data = host.diskBase[1] + grown;
   return [

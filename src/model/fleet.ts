@@ -57,7 +57,7 @@ export interface FleetAnomaly extends FleetSeriesId {
   readonly service?: string;
   /** The window's mean. */
   readonly value: number;
-  /** 0.5 (an alarm is due) to 1. */
+  /** 0.55 to 1; from 0.5 on an alarm is due by the detector's own rule. */
   readonly score: number;
   readonly detector: string;
 }
@@ -93,3 +93,19 @@ export function tagsText(tags: Readonly<Record<string, string>> | undefined): st
 /** Undoes `tagsText`. */
 export const tagsFrom = (text: string): Readonly<Record<string, string>> =>
   text === '' ? {} : Object.fromEntries(JSON.parse(text) as [string, string][]);
+
+/** A note on the time line, as its topic and store keep it. */
+export interface StoredAnnotation {
+  readonly id: string;
+  /** ms. */
+  readonly time: number;
+  /** End of a stretch, ms; null: a moment. */
+  readonly endTime: number | null;
+  readonly text: string;
+  readonly tags: readonly string[];
+  /** Of one host; null: of everything. */
+  readonly host: string | null;
+  readonly createdAt: number;
+  /** Said last: it is no more. */
+  readonly removed?: boolean;
+}

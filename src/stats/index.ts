@@ -1,4 +1,5 @@
 /** Statistics that can be merged and stored: digests, moments, averages. Pure: no I/O, no clock, no random. */
+export { type CapacityForecast, type CapacityOptions, forecastCapacity } from './capacity.ts';
 export {
   bestDetector,
   createDetector,

@@ -5,8 +5,20 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type VoteFeeds, voteCodec, voteFeeds } from '../../topologies/index.ts';
-import { embeddedWideRows, RollupStore } from '../databases/embedded/index.ts';
+import {
+  fleetFeeds,
+  fleetMetrics,
+  systemMetricCodec,
+  voteCodec,
+  voteFeeds,
+  voteLatency,
+} from '../../topologies/index.ts';
+import {
+  embeddedWideRows,
+  type FleetEntry,
+  FleetStore,
+  RollupStore,
+} from '../databases/embedded/index.ts';
 import { InfluxSink, influxConfig } from '../databases/influx/index.ts';
 import {
   cassandraWideRows,
@@ -21,6 +33,23 @@ import type { Clock, Logger, Settings } from '../runtime/index.ts';
 import { random } from '../runtime/index.ts';
 import type { EpochPolicy, SinkPort, Topology } from '../stream/index.ts';
 
+/** The feeds of one topology, by where they end. */
+export interface FeedSet {
+  /** Of use only where this one derives what they carry, here or elsewhere; absent: always. */
+  readonly of?: Topology;
+  /** A sink's name is `influx:` and the bucket. */
+  readonly influx: readonly Topology[];
+  /** To the KairosDB-schema store, Cassandra's or the embedded one. */
+  readonly kairos: readonly Topology[];
+  /** To a store of this process, which answers the history endpoints: its sink is `history` or `fleet`. */
+  readonly history: Topology;
+}
+
+export const builtInFeeds: readonly FeedSet[] = [
+  { of: voteLatency, ...voteFeeds },
+  { of: fleetMetrics, ...fleetFeeds },
+];
+
 /** A feed ready to run: its topology, its port, and its delivery's state for the backlog view. */
 export interface BoundFeed {
   readonly feed: Topology;
@@ -34,11 +63,14 @@ export interface BoundFeed {
   readonly policy?: Partial<EpochPolicy>;
   /** How many points a record holds, for the backlog; absent: one. */
   readonly weigh?: (value: Buffer) => number;
+  /** The topology that it is of use with; undefined: any. */
+  readonly of?: Topology | undefined;
 }
 
 export interface Databases {
   readonly feeds: readonly BoundFeed[];
   readonly rollups: RollupStore;
+  readonly fleet: FleetStore;
   /** KairosDB's series, on Cassandra or in this process. Connects when it is first used. */
   readonly kairos: KairosStore;
   close(): Promise<void>;
@@ -56,57 +88,64 @@ export async function openDatabases(
   settings: Settings,
   clock: Clock,
   logger: Logger,
-  feeds: VoteFeeds = voteFeeds,
+  feedSets: readonly FeedSet[] = builtInFeeds,
 ): Promise<Databases> {
   const parts = { clock, log: logger, random };
   const rollups = new RollupStore(join(settings.data, 'rollups'));
+  const fleet = new FleetStore(join(settings.data, 'fleet'));
+  const ownStores: Readonly<Record<string, SinkPort>> = {
+    history: storePort((points) => rollups.put(points as readonly Rollup[])),
+    fleet: storePort((points) => fleet.put(points as readonly FleetEntry[])),
+  };
   const store = new KairosStore({
     rows: openWideRows(settings, clock),
     clock,
     ...kairosWriteOptions,
   });
   const influx = influxOf(settings);
-  const bound: BoundFeed[] = [
-    {
-      feed: feeds.history,
-      sink: 'history',
-      port: storePort(rollups),
-      delivery: undefined,
-      group: historyGroup(feeds.history, settings),
-    },
-  ];
-  const bind = <P>(feed: Topology, sink: Sink<P>, writersMax: number) => {
+  const bound: BoundFeed[] = [];
+  const bind = <P>(feed: Topology, of: Topology | undefined, sink: Sink<P>, writersMax: number) => {
     const delivery = deliver(sink, { ...deliveryPolicyOf(settings), writersMax }, parts);
-    const [name] = feed.sinks;
     bound.push({
       feed,
-      sink: name as string,
+      sink: sinkOf(feed),
       port: deliveryPort(delivery),
       delivery: delivery as unknown as Delivery<never>,
       group: feed.group(0),
+      of,
     });
   };
-  if (influx !== undefined) {
-    for (const feed of feeds.influx) {
-      const bucket = feed.sinks[0]?.replace(/^influx:/, '') as string;
-      // Raw votes are points of their own there; a rollup's revisions must not overtake each other.
-      const raw = feed.sources.every(({ codec }) => codec.name === voteCodec.name);
-      const writersMax = raw ? settings.influx.workers : 1;
-      bind<Point>(feed, new InfluxSink({ config: influx, bucket, clock }), writersMax);
+  for (const feeds of feedSets) {
+    const { history, of } = feeds;
+    bound.push({
+      feed: history,
+      sink: sinkOf(history),
+      port: ownStores[sinkOf(history)] as SinkPort,
+      delivery: undefined,
+      group: historyGroup(history, settings),
+      of,
+    });
+    for (const feed of influx === undefined ? [] : feeds.influx) {
+      const bucket = sinkOf(feed).replace(/^influx:/, '');
+      const sink = new InfluxSink({ config: influx as NonNullable<typeof influx>, bucket, clock });
+      // Raw points are of their own there; a rollup's revisions must not overtake each other.
+      const isRaw = feed.sources.every(({ codec }) => rawCodecs.has(codec.name));
+      bind<Point>(feed, of, sink, isRaw ? settings.influx.workers : 1);
     }
-  }
-  for (const feed of feeds.kairos) {
-    // In order: of two votes that share a point the later one in the log must stay.
-    bind<DataPoint>(feed, kairosSink(store, { name: feed.name }), 1);
+    for (const feed of feeds.kairos) {
+      // In order: of two votes that share a point the later one in the log must stay.
+      bind<DataPoint>(feed, of, kairosSink(store, { name: feed.name }), 1);
+    }
   }
   return {
     feeds: bound,
     rollups,
+    fleet,
     kairos: store,
     async close() {
       await Promise.all(bound.map(({ delivery }) => delivery?.stop(STOP_WITHIN_MS)));
       await store.close();
-      await rollups.close();
+      await Promise.all([rollups.close(), fleet.close()]);
     },
   };
 }
@@ -160,9 +199,13 @@ const deliveryPort = <P>(delivery: Delivery<P>): SinkPort => ({
     (await delivery.write(points as readonly P[], signal)).rejections,
 });
 
-const storePort = (store: RollupStore): SinkPort => ({
+const storePort = (put: (points: readonly unknown[]) => Promise<void>): SinkPort => ({
   write: async (points) => {
-    await store.put(points as readonly Rollup[]);
+    await put(points);
     return [];
   },
 });
+
+const rawCodecs: ReadonlySet<string> = new Set([voteCodec.name, systemMetricCodec.name]);
+
+const sinkOf = (feed: Topology): string => feed.sinks[0] as string;

@@ -7,12 +7,12 @@ import { existsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { voteLatency } from '../../topologies/index.ts';
+import { fleetMetrics, voteLatency } from '../../topologies/index.ts';
 import { FatalError, messageOf } from '../model/index.ts';
 import { nearest } from '../runtime/index.ts';
 import { Topology } from '../stream/index.ts';
 
-export const builtInTopologies: readonly Topology[] = [voteLatency];
+export const builtInTopologies: readonly Topology[] = [voteLatency, fleetMetrics];
 
 /** Topologies as they are, names, or paths; a path has a slash or ends in .ts, .mts, .js or .mjs. */
 export async function loadTopologies(

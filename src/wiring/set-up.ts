@@ -1,6 +1,5 @@
 /** `tidemark setup`: topics, buckets and keyspace, as far as the settings name their servers. May be run again. */
-import { voteFeeds, voteLatency } from '../../topologies/index.ts';
-import { setupBuckets, voteBuckets } from '../databases/influx/index.ts';
+import { fleetBuckets, setupBuckets, voteBuckets } from '../databases/influx/index.ts';
 import { setupKairos } from '../databases/kairos/index.ts';
 import { TidemarkError } from '../model/index.ts';
 import {
@@ -11,7 +10,9 @@ import {
   systemClock,
 } from '../runtime/index.ts';
 import { topicsOf } from '../stream/index.ts';
-import { influxOf } from './feeds.ts';
+import { builtInFeeds, influxOf } from './feeds.ts';
+import { annotationsTopic } from './fleet.ts';
+import { builtInTopologies } from './load-topologies.ts';
 import { openBroker } from './open-broker.ts';
 
 export interface SetupStep {
@@ -28,7 +29,10 @@ export async function setUp(
   const steps = [...(await setUpTopics(settings, logger, clock))];
   const influx = influxOf(settings);
   if (influx !== undefined) {
-    for (const { bucket, done, detail } of await setupBuckets(influx, voteBuckets)) {
+    for (const { bucket, done, detail } of await setupBuckets(influx, [
+      ...voteBuckets,
+      ...fleetBuckets,
+    ])) {
       steps.push({
         what: `bucket ${bucket} (${detail})`,
         outcome: done === 'kept' ? 'kept' : 'made',
@@ -51,8 +55,11 @@ async function setUpTopics(
   logger: Logger,
   clock: Clock,
 ): Promise<readonly SetupStep[]> {
-  const wanted = [voteLatency, ...voteFeeds.influx, ...voteFeeds.kairos].flatMap(topicsOf);
-  const specs = [...new Map(wanted.map((spec) => [spec.name, spec])).values()];
+  const feeds = builtInFeeds.flatMap(({ influx, kairos }) => [...influx, ...kairos]);
+  const wanted = [...builtInTopologies, ...feeds].flatMap(topicsOf);
+  const specs = [
+    ...new Map([...wanted, annotationsTopic].map((spec) => [spec.name, spec])).values(),
+  ];
   const names = specs.map((spec) => spec.name);
   try {
     const broker = await openBroker(settings, clock, logger);

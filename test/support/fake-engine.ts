@@ -12,6 +12,7 @@ import type {
 import type { JobView } from '../../src/jobs/index.ts';
 import { FatalError, RetriableError } from '../../src/model/index.ts';
 import { fakeAlerts } from './fake-alerts.ts';
+import { fakeAnnotations, fakeFleet } from './fake-fleet.ts';
 import { type MemoryBroker, memoryBroker } from './memory-broker.ts';
 
 export interface FakeEngine extends EngineView {
@@ -213,6 +214,8 @@ export async function fakeEngine(): Promise<FakeEngine> {
     },
     jobs: fakeJobs(asked),
     alerts: fakeAlerts(),
+    fleet: fakeFleet(asked),
+    annotations: fakeAnnotations(),
     backlog: async () => sinks.map(backlogView),
     flushBacklog: async () => true,
     clearBacklog: async () => 7,

@@ -22,7 +22,7 @@ const HOSTS_MAX = 100;
 const HORIZON_MAX_MS = days(366);
 
 const range = {
-  from: timeText('First window start, inclusive. Default: 24 h before `to`.'),
+  from: timeText('First window start, inclusive. Default: 24 h before `to`; of one host 6 h.'),
   to: timeText('Exclusive. Default: now.'),
 };
 const NoQuery = query({});
@@ -52,7 +52,7 @@ const AnomaliesQuery = query({
 });
 const ForecastQuery = query({
   host: Type.String({ minLength: 1 }),
-  field: Type.String({ default: 'used_percent' }),
+  field: Type.Optional(Type.String({ description: 'Default: used_percent of a disk.' })),
   ...seriesParameters,
   horizon: Type.String({ default: '30d', description: 'How far ahead: 12h, 30d, 4w.' }),
   capacity: Type.Number({ default: 100, description: 'Full at this value.' }),
@@ -68,8 +68,8 @@ export async function fleet(app: FastifyInstance, context: ApiContext): Promise<
   const { engine, clock } = context;
   const port = engine.fleet;
   if (port === undefined) return;
-  const rangeOf = (given: { from?: string; to?: string }) =>
-    parseRange(given, { nowMs: clock.now(), lengthMs: hours(24) });
+  const rangeOf = (given: { from?: string; to?: string }, lengthMs = hours(24)) =>
+    parseRange(given, { nowMs: clock.now(), lengthMs });
 
   const hostNamed = async (name: string): Promise<FleetHost> => {
     const host = await port.host(name);
@@ -103,7 +103,7 @@ export async function fleet(app: FastifyInstance, context: ApiContext): Promise<
     },
     async (request) => {
       const { step, field } = request.query;
-      const asked = { ...rangeOf(request.query), step, ...filterOf(request.query) };
+      const asked = { ...rangeOf(request.query, hours(6)), step, ...filterOf(request.query) };
       const host = await hostNamed(request.params.host);
       const series = await port.series({
         ...asked,
@@ -173,9 +173,15 @@ export async function fleet(app: FastifyInstance, context: ApiContext): Promise<
       },
     },
     async (request) => {
-      const { host, field, horizon, capacity, confidence } = request.query;
+      const { host, horizon, capacity, confidence } = request.query;
+      const { field = 'used_percent', metricType } = request.query;
+      const isDisk = request.query.field === undefined && metricType === undefined;
       const asked = { host, field, capacity, confidence, horizonMs: horizonOf(horizon) };
-      const found = await port.forecast({ ...asked, ...filterOf(request.query) });
+      const found = await port.forecast({
+        ...asked,
+        ...(isDisk ? { metricType: 'disk' } : {}),
+        ...filterOf(request.query),
+      });
       if (found !== undefined) return found;
       throw new Refusal(
         'UNKNOWN_SERIES',

@@ -75,7 +75,7 @@ export const AnomalyShape = Type.Object({
   ...place,
   window,
   value: Type.Number({ description: 'mean of the window' }),
-  score: Type.Number({ description: '0.5: an alarm is due; up to 1' }),
+  score: Type.Number({ description: 'From 0.5, where an alarm is due, to 1.' }),
   detector: Type.String(),
 });
 

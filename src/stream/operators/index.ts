@@ -1,5 +1,7 @@
 /** The words of the language: every operator a topology may use. */
+export * from './condense.ts';
 export * from './dedup.ts';
+export * from './detect.ts';
 export * from './enrich.ts';
 export * from './join.ts';
 export * from './latest.ts';

@@ -1,0 +1,151 @@
+/**
+ * Windows' results of this process on disk, for the history endpoints: by step, day, name and series. Days come
+ * before names so that what is too old goes by whole days.
+ *
+ *   [step, day, name, series, window start] → JSON of the result (its highest revision)
+ */
+import { open, type RootDatabase } from 'lmdb';
+import { days } from '../../model/index.ts';
+
+export type RollupStep = '5m' | '1h' | '1d';
+
+type Key = [RollupStep, number, string, string, number];
+
+/** What a store of windows must know of a result. */
+export interface StoredWindow {
+  readonly window: { readonly start: number; readonly end: number };
+  readonly revision: number;
+}
+
+export interface WindowStoreOptions<R> {
+  readonly directory: string;
+  /** Whose result it is, and which of its series; at most 700 characters together. */
+  readonly seriesOf: (result: R) => { readonly name: string; readonly series: string };
+  /** How long each step is kept, counted from the newest window stored, ms. */
+  readonly keepMs: Readonly<Record<RollupStep, number>>;
+}
+
+export interface WindowQuery {
+  readonly name: string;
+  /** Series that begin with one of these; absent: all of the name. */
+  readonly seriesPrefixes?: readonly string[];
+  readonly step: RollupStep;
+  /** Half-open, on window starts. */
+  readonly from: number;
+  readonly to: number;
+}
+
+const DAY_MS = days(1);
+/** Results in one transaction, which holds the event loop for some 2 ms. */
+const PUT_RESULTS = 100;
+/** Of what is too old so many go with each transaction: as many as come, several times over. */
+const EXPIRE_KEYS = 500;
+
+export class WindowStore<R extends StoredWindow> {
+  readonly #db: RootDatabase<string, Key>;
+  readonly #options: WindowStoreOptions<R>;
+  readonly #newestDay = new Map<RollupStep, number>();
+  /** Steps that may hold days before their cut. */
+  readonly #expiring = new Set<RollupStep>();
+
+  constructor(options: WindowStoreOptions<R>) {
+    this.#options = options;
+    this.#db = open<string, Key>({
+      path: options.directory,
+      encoding: 'string',
+      keyEncoding: 'ordered-binary',
+    });
+  }
+
+  /** Durable when it resolves. An older revision never replaces a newer one. */
+  async put(results: readonly R[]): Promise<void> {
+    for (let from = 0; from < results.length; from += PUT_RESULTS) {
+      const part = results.slice(from, from + PUT_RESULTS);
+      await this.#db.transaction(() => {
+        for (const result of part) {
+          const key = this.#keyOf(result);
+          const known = this.#db.get(key);
+          if (known !== undefined && (JSON.parse(known) as R).revision > result.revision) continue;
+          void this.#db.put(key, JSON.stringify(result));
+          this.#advance(key[0], key[1]);
+        }
+        for (const step of this.#expiring) this.#expire(step);
+      });
+    }
+  }
+
+  /** By window start. Days without results cost one seek each, so the range is cut to what is kept. */
+  async *read(query: WindowQuery): AsyncGenerator<R> {
+    const { name, step, seriesPrefixes = [''] } = query;
+    const newest = this.#newest(step);
+    if (newest === undefined) return;
+    const first = Math.max(dayOf(query.from), newest - this.#keepDays(step) - 1);
+    const last = Math.min(dayOf(query.to - 1), newest);
+    for (let day = first; day <= last; day++) {
+      const found: R[] = [];
+      for (const prefix of seriesPrefixes) {
+        const range = {
+          start: [step, day, name, prefix] as unknown as Key,
+          end: [step, day, name, `${prefix}\uffff`] as unknown as Key,
+        };
+        for (const { key, value } of this.#db.getRange(range))
+          if (key[4] >= query.from && key[4] < query.to) found.push(JSON.parse(value) as R);
+      }
+      found.sort((a, b) => a.window.start - b.window.start);
+      yield* found;
+      // A long range must not keep the event loop from the others.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  #newest(step: RollupStep): number | undefined {
+    const known = this.#newestDay.get(step);
+    if (known !== undefined) return known;
+    const end = [step, Number.MAX_SAFE_INTEGER] as unknown as Key;
+    const start = [step, Number.MIN_SAFE_INTEGER] as unknown as Key;
+    for (const key of this.#db.getKeys({ start: end, end: start, reverse: true, limit: 1 })) {
+      this.#newestDay.set(step, key[1]);
+    }
+    return this.#newestDay.get(step);
+  }
+
+  #advance(step: RollupStep, day: number): void {
+    const newest = this.#newest(step);
+    if (newest !== undefined && day <= newest) return;
+    this.#newestDay.set(step, day);
+    this.#expiring.add(step);
+  }
+
+  #expire(step: RollupStep): void {
+    const cut = (this.#newestDay.get(step) as number) - this.#keepDays(step);
+    const range = {
+      start: [step, Number.MIN_SAFE_INTEGER] as unknown as Key,
+      end: [step, cut] as unknown as Key,
+      limit: EXPIRE_KEYS,
+    };
+    let gone = 0;
+    for (const key of this.#db.getKeys(range)) {
+      void this.#db.remove(key);
+      gone++;
+    }
+    if (gone < EXPIRE_KEYS) this.#expiring.delete(step);
+  }
+
+  #keepDays(step: RollupStep): number {
+    return Math.ceil(this.#options.keepMs[step] / DAY_MS);
+  }
+
+  #keyOf(result: R): Key {
+    const { start, end } = result.window;
+    const { name, series } = this.#options.seriesOf(result);
+    const sizeMs = end - start;
+    const step = sizeMs >= DAY_MS ? '1d' : sizeMs >= 3_600_000 ? '1h' : '5m';
+    return [step, dayOf(start), name, series, start];
+  }
+}
+
+const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);
