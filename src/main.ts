@@ -12,7 +12,13 @@ import {
   type TopologyView,
 } from './api/index.ts';
 import type { Broker } from './broker/index.ts';
-import { type Jobs, Replays, type RollupScheduler, replayKind } from './jobs/index.ts';
+import {
+  type Jobs,
+  MIGRATED_TOPIC,
+  Replays,
+  type RollupScheduler,
+  replayKind,
+} from './jobs/index.ts';
 import {
   type Clock,
   createLogger,
@@ -45,6 +51,7 @@ import { annotationsFrom, fleetFrom, topicsBefore } from './wiring/fleet.ts';
 import { historyFrom } from './wiring/history.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
+import { migratedTopologies } from './wiring/migrated-votes.ts';
 import { announcePort, openBroker } from './wiring/open-broker.ts';
 import { openJobs } from './wiring/open-jobs.ts';
 import { openTelnet } from './wiring/open-telnet.ts';
@@ -167,7 +174,7 @@ class RunningEngine implements Engine {
     const replays = replayKind({
       broker,
       clock,
-      topologies,
+      topologies: [...topologies, ...migratedTopologies(new Set(feeds.map(({ sink }) => sink)))],
       feeds: feeds.map(({ feed }) => feed),
       sinks: new Map<string, SinkPort>(feeds.map(({ sink, port }) => [sink, port])),
       liveLag: () => this.#liveLag(),
@@ -176,6 +183,8 @@ class RunningEngine implements Engine {
     this.#jobs = openJobs(settings, { kinds: [replays], clock, logger });
     const policy = { intervalMs: settings.epochs.intervalMs };
     if (roles.has('engine')) {
+      // Old votes may come beside live ones (migrate-votes).
+      if (topologies.includes(voteLatency)) await broker.createTopics([{ name: MIGRATED_TOPIC }]);
       for (const topology of topologies) {
         const runner = new TopologyRunner({ topology, broker, clock, logger, policy });
         this.#runners.push(runner);

@@ -12,6 +12,7 @@ import { dualWritingCommand } from './commands/dual-writing.ts';
 import { forecastCommand } from './commands/forecast.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { lagCommand } from './commands/lag.ts';
+import { migrateVotesCommand } from './commands/migrate-votes.ts';
 import { publishCommand } from './commands/publish.ts';
 import { replayCommand } from './commands/replay.ts';
 import { setupCommand } from './commands/setup.ts';
@@ -45,6 +46,7 @@ const commands = [
   configCommand,
   simulateCommand,
   copyInfluxCommand,
+  migrateVotesCommand,
   detectCommand,
   forecastCommand,
 ];

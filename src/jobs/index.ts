@@ -11,6 +11,17 @@ export {
 export { reportText } from './job-report.ts';
 export { defaultJobPolicy, type JobPolicy, Jobs, type JobsOptions } from './jobs.ts';
 export {
+  LIVE_TOPIC,
+  type LoggedVote,
+  MIGRATED_TOPIC,
+  type MigratedVote,
+  migrateVotes,
+  type VoteDatabase,
+  type VoteHour,
+  type VoteLog,
+  voteColumns,
+} from './migrate-votes.ts';
+export {
   type ReplayJob,
   type ReplayParts,
   type ReplayRequest,

@@ -1,6 +1,7 @@
 /** `tidemark setup`: topics, buckets and keyspace, as far as the settings name their servers. May be run again. */
 import { fleetBuckets, setupBuckets, voteBuckets } from '../databases/influx/index.ts';
 import { setupKairos } from '../databases/kairos/index.ts';
+import { MIGRATED_TOPIC } from '../jobs/index.ts';
 import { TidemarkError } from '../model/index.ts';
 import {
   type Clock,
@@ -50,15 +51,18 @@ export async function setUp(
   return steps;
 }
 
-async function setUpTopics(
+/** Topics only: what needs no server but the log. */
+export async function setUpTopics(
   settings: Settings,
-  logger: Logger,
-  clock: Clock,
+  logger: Logger = silentLogger,
+  clock: Clock = systemClock,
 ): Promise<readonly SetupStep[]> {
   const feeds = builtInFeeds.flatMap(({ influx, kairos }) => [...influx, ...kairos]);
   const wanted = [...builtInTopologies, ...feeds].flatMap(topicsOf);
   const specs = [
-    ...new Map([...wanted, annotationsTopic].map((spec) => [spec.name, spec])).values(),
+    ...new Map(
+      [...wanted, annotationsTopic, { name: MIGRATED_TOPIC }].map((spec) => [spec.name, spec]),
+    ).values(),
   ];
   const names = specs.map((spec) => spec.name);
   try {
