@@ -1,8 +1,8 @@
 /**
- * KairosDB and Tidemark side by side: `npm run bench -- kairos [query…] [options]`; without a name all parts run
+ * KairosDB and Tidemark side by side: `npm run bench -- kairos [ingest|query]  [options]`; without a name all parts run
  * with their defaults.
  */
-const parts = ['query'] as const;
+const parts = ['ingest', 'query'] as const;
 
 const [, , name] = process.argv;
 const named = parts.find((part) => part === name);

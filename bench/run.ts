@@ -4,7 +4,7 @@ const benches: Readonly<Record<string, string>> = {
   peers: 'the same beside Kafka Streams: its DSL in memory and on RocksDB, and its Processor API',
   'check-entrant': 'the same in several processes, one of them killed: is every window right?',
   sinks: 'points per second into InfluxDB and Cassandra, beside SQLite',
-  kairos: 'queries beside a Java KairosDB: on Cassandra, and embedded beside H2',
+  kairos: 'ingest and queries beside a Java KairosDB: on Cassandra, and embedded beside H2',
   live: 'answers of the live endpoints while votes flow',
   'copy-influx': 'a million points from InfluxDB 1.x to 2.7, beside a simple script',
   decode: 'votes from bytes to columns, against JSON.parse',

@@ -18,7 +18,7 @@ export async function startTidemark(options: {
   /** Behind `up`. */
   readonly flags?: readonly string[];
 }): Promise<TidemarkProcess> {
-  const { directory, environment, flags = ['--roles', 'api'] } = options;
+  const { directory, environment, flags = ['--roles', 'query,api'] } = options;
   mkdirSync(directory, { recursive: true });
   const child = spawn(
     process.execPath,
