@@ -26,4 +26,6 @@ EXPOSE 8080 4242
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.TIDEMARK_PORT ?? 8080}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["bin/tidemark"]
+# Who may reach it is for the ports that are published to say.
+ENV TIDEMARK_TELNET_HOST=0.0.0.0
 CMD ["up", "--host", "0.0.0.0"]

@@ -1,9 +1,13 @@
-/** `tidemark up` in one process, without the launcher in front of it, so that its figures are its own. */
+/** `tidemark up` in one process, with the launcher's flags but without it in front, so that its figures are its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+const { nodeFlags } = createRequire(import.meta.url)('../../bin/node-setup.js') as {
+  nodeFlags(): string[];
+};
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 export interface TidemarkProcess {
@@ -22,7 +26,7 @@ export async function startTidemark(options: {
   mkdirSync(directory, { recursive: true });
   const child = spawn(
     process.execPath,
-    [program, 'up', '--data', directory, '--port', '0', ...flags],
+    [...nodeFlags(), program, 'up', '--data', directory, '--port', '0', ...flags],
     {
       env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...environment },
       stdio: ['ignore', 'pipe', 'inherit'],

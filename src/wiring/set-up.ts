@@ -15,6 +15,7 @@ import { builtInFeeds, influxOf } from './feeds.ts';
 import { annotationsTopic } from './fleet.ts';
 import { builtInTopologies } from './load-topologies.ts';
 import { openBroker } from './open-broker.ts';
+import { pointsFeed, pointsTopicOf } from './points/points-feed.ts';
 
 export interface SetupStep {
   /** `topic votes (4 partitions)`, `bucket vote-latencies-raw`. */
@@ -58,7 +59,7 @@ export async function setUpTopics(
   clock: Clock = systemClock,
 ): Promise<readonly SetupStep[]> {
   const feeds = builtInFeeds.flatMap(({ influx, kairos }) => [...influx, ...kairos]);
-  const wanted = [...builtInTopologies, ...feeds].flatMap(topicsOf);
+  const wanted = [...builtInTopologies, ...feeds, pointsFeed(pointsTopicOf(settings))].flatMap(topicsOf);
   const specs = [
     ...new Map(
       [...wanted, annotationsTopic, { name: MIGRATED_TOPIC }].map((spec) => [spec.name, spec]),

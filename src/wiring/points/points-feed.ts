@@ -19,12 +19,12 @@ export const POINTS_SINK = 'kairos:points';
 
 /** Records are large, so few are in flight; what is on its way is bounded by their size. */
 export const pointsPolicy: Partial<EpochPolicy> = {
-  pointsMax: 192,
-  mailboxBytesMax: 2 * 1_024 ** 2,
+  pointsMax: 48,
+  mailboxBytesMax: 1_024 ** 2,
 };
 
 /** Records of one batch of the delivery. */
-export const BATCH_RECORDS = 128;
+export const BATCH_RECORDS = 32;
 
 export function pointsFeed(topic: string, name = 'kairos.points'): Topology {
   return topology(name, ({ source }) => {

@@ -17,7 +17,7 @@ export interface LoggedPoints {
 }
 
 /** Points turned into cells at once: many of one row share a request, and memory stays bounded. */
-const WRITE_POINTS = 30_000;
+const WRITE_POINTS = 10_000;
 
 export interface PointsSinkParts {
   readonly name: string;
