@@ -203,7 +203,7 @@ test('every setting has a sentence, a default or leave to be absent, and its own
   expect(new Set(names).size).toBe(names.length);
   for (const setting of knownSettings()) {
     expect(setting.description, setting.path).toMatch(/^[A-Z].*\.$/);
-    if (setting.type === 'integer' && setting.path !== 'port') {
+    if (setting.type === 'integer' && !/(?:^|\.)port$/.test(setting.path)) {
       expect(setting.unit, setting.path).toBeTruthy();
     }
     if (setting.path.endsWith('Ms')) expect(setting.unit).toBe('ms');
