@@ -59,7 +59,9 @@ export async function setUpTopics(
   clock: Clock = systemClock,
 ): Promise<readonly SetupStep[]> {
   const feeds = builtInFeeds.flatMap(({ influx, kairos }) => [...influx, ...kairos]);
-  const wanted = [...builtInTopologies, ...feeds, pointsFeed(pointsTopicOf(settings))].flatMap(topicsOf);
+  const wanted = [...builtInTopologies, ...feeds, pointsFeed(pointsTopicOf(settings))].flatMap(
+    topicsOf,
+  );
   const specs = [
     ...new Map(
       [...wanted, annotationsTopic, { name: MIGRATED_TOPIC }].map((spec) => [spec.name, spec]),
