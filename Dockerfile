@@ -17,6 +17,7 @@ WORKDIR /app
 RUN mkdir /data && chown node:node /data
 COPY --from=build /app/package.json /app/LICENSE ./
 COPY --from=build /app/bin bin
+COPY --from=build /app/dashboard dashboard
 COPY --from=build /app/data data
 COPY --from=build /app/dist dist
 COPY --from=build /app/node_modules node_modules

@@ -7,7 +7,6 @@ import { defaultRules } from './alerts/index.ts';
 import {
   createServer,
   type EngineView,
-  type TaskView,
   type TelnetServer,
   type TopologyView,
 } from './api/index.ts';
@@ -29,17 +28,10 @@ import {
   silentLogger,
   systemClock,
 } from './runtime/index.ts';
-import {
-  describeJson,
-  describeMermaid,
-  describeText,
-  type SinkPort,
-  type Task,
-  type Topology,
-  TopologyRunner,
-} from './stream/index.ts';
+import { type SinkPort, type Task, type Topology, TopologyRunner } from './stream/index.ts';
 import { version } from './version.ts';
 import { alertsOf } from './wiring/alerts.ts';
+import { distributionsFrom } from './wiring/distributions.ts';
 import {
   type BoundFeed,
   type Databases,
@@ -60,6 +52,7 @@ import { openRollups } from './wiring/rollups.ts';
 import type { RunningFeed } from './wiring/running-feed.ts';
 import { Sinks } from './wiring/sinks.ts';
 import { storedQueries } from './wiring/stored-queries.ts';
+import { drawingOf, taskView } from './wiring/topology-view.ts';
 
 export interface EngineOptions {
   /** Default: the settings'. */
@@ -311,6 +304,10 @@ class RunningEngine implements Engine {
       get stored() {
         return stored();
       },
+      distributions: distributionsFrom(
+        () => this.#tasks(voteLatency.name),
+        () => (this.#databases as Databases).rollups,
+      ),
       replays: {
         start: (request) => replays().start(request),
         list: () => replays().list(),
@@ -356,13 +353,8 @@ class RunningEngine implements Engine {
   #topologyView(topology: Topology): TopologyView {
     const feed = this.#running.find(({ bound }) => bound.feed === topology);
     const tasks = feed === undefined ? this.#tasks(topology.name) : feed.runner.tasks;
-    const { nodes, edges } = describeJson(topology) as TopologyView['graph'];
     return {
-      name: topology.name,
-      graph: { nodes, edges },
-      text: describeText(topology),
-      mermaid: describeMermaid(topology),
-      hash: topology.hash,
+      ...drawingOf(topology),
       tasks: tasks.map(taskView),
     };
   }
@@ -396,16 +388,4 @@ class RunningEngine implements Engine {
     }
     return { healthy: reasons.length === 0, reasons };
   }
-}
-
-function taskView(task: Task): TaskView {
-  return {
-    partition: task.partition,
-    state: task.state,
-    epoch: task.epoch,
-    watermark: task.watermark(),
-    offsets: task.offsets(),
-    restarts: task.restarts,
-    error: task.error?.message ?? null,
-  };
 }

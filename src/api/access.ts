@@ -3,6 +3,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Secret } from '../runtime/index.ts';
 import { Refusal } from './errors.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Asks nobody for a token: it holds no data. */
+    open?: boolean;
+  }
+}
+
 /** Probes must work without a secret. */
 const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/health',
@@ -18,7 +25,9 @@ export function guardAccess(
 ): void {
   const { tokens, corsOrigins } = options;
   app.addHook('onRequest', async (request) => {
-    if (tokens.length > 0 && !OPEN_PATHS.has(request.url.split('?', 1)[0]!)) {
+    const isOpen =
+      request.routeOptions.config.open === true || OPEN_PATHS.has(request.url.split('?', 1)[0]!);
+    if (tokens.length > 0 && !isOpen) {
       requireToken(request, tokens);
     }
     // A page anywhere may send a plain form post to this machine; browsers name the page in Origin.

@@ -97,6 +97,35 @@ export interface StoredQueries {
   ): Promise<readonly object[]>;
 }
 
+/** Values within [from, to), slots. */
+export interface DistributionBin {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+}
+
+export interface Distribution {
+  readonly count: number;
+  /** From the lowest value to the highest, without gaps: one slot wide up to 16, then ever wider. */
+  readonly bins: readonly DistributionBin[];
+  readonly quantiles: readonly { readonly q: number; readonly value: number }[];
+}
+
+export interface GroupName {
+  readonly scope: 'validator' | 'network';
+  readonly id: string;
+}
+
+/** How latencies are spread, out of digests. undefined: nothing is known of the group, or nothing in the range. */
+export interface Distributions {
+  /** The newest open window. */
+  live(group: GroupName): Distribution | undefined;
+  /** Stored rollups, merged. */
+  stored(
+    query: GroupName & { readonly from: number; readonly to: number },
+  ): Promise<Distribution | undefined>;
+}
+
 export type ReplayState = 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface ReplayRequest {
@@ -204,6 +233,7 @@ export interface EngineView {
   readonly live: LiveVotes;
   readonly history: History;
   readonly stored: StoredQueries | undefined;
+  readonly distributions: Distributions;
   readonly replays: Replays;
   readonly alerts: Alerts;
   /** Absent: there is no `/v1/fleet`. */

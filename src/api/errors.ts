@@ -191,6 +191,11 @@ export const catalogue = {
     title: 'No room for more annotations',
     cure: 'DELETE those that nobody needs.',
   },
+  TOO_MANY_WATCHERS: {
+    status: 429,
+    title: 'Too many watch at once',
+    cure: 'Close a dashboard, or wait as long as Retry-After says.',
+  },
   TOO_MANY_REPLAYS: {
     status: 429,
     title: 'Too many replays at once',

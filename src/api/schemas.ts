@@ -70,6 +70,18 @@ export const HistoryPointShape = Type.Object({
   revision: Type.Integer({ description: '0 as first emitted' }),
 });
 
+export const DistributionShape = Type.Object({
+  count: Type.Integer({ description: 'votes' }),
+  bins: Type.Array(
+    Type.Object({
+      from: Type.Number({ description: 'slots, inclusive' }),
+      to: Type.Number({ description: 'slots, exclusive' }),
+      count: Type.Integer(),
+    }),
+  ),
+  quantiles: Type.Array(Type.Object({ q: Type.Number(), value: Type.Number() })),
+});
+
 export const ProblemShape = Type.Object(
   {
     type: Type.String({ description: 'Where /docs explains the code.' }),

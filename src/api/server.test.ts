@@ -495,7 +495,9 @@ describe('the service', () => {
     for (const path of Object.keys(document.paths)) expect(html).toContain(`<code>${path}</code>`);
     for (const code of Object.keys(catalogue)) expect(html).toContain(`id="${code}"`);
     expect(html).not.toMatch(/<script|src=|https?:\/\//);
-    expect((await get('/')).body).toContain('href="/docs"');
+    const page = await get('/');
+    expect(page.body).toContain('/dashboard/main.js');
+    expect(page.headers['content-security-policy']).toContain("script-src 'self'");
   });
 
   test('a record too large for the log is 413, one it can never store 422', async () => {
@@ -525,12 +527,12 @@ describe('the service', () => {
     expect(JSON.stringify(problem)).not.toContain('hush');
   });
 
-  test('with tokens everything but health and readiness asks for one', async () => {
+  test('with tokens everything but health, readiness and the dashboard’s own files asks for one', async () => {
     await restart({ tokens: [new Secret('one'), new Secret('two')] });
-    for (const url of ['/health', '/ready', '/health?x=1']) {
+    for (const url of ['/health', '/ready', '/health?x=1', '/', '/dashboard/main.js']) {
       expect((await get(url)).statusCode).toBe(200);
     }
-    for (const url of ['/', '/docs', '/metrics', '/v1/topics', '/nope', '/v1/backlog']) {
+    for (const url of ['/docs', '/metrics', '/v1/topics', '/nope', '/v1/live/stream']) {
       const refused = await get(url);
       expect(refused.headers['www-authenticate']).toBe('Bearer');
       await expectProblem(Promise.resolve(refused), 'UNAUTHORIZED');

@@ -18,8 +18,10 @@ import { alerts } from './alerts/plugin.ts';
 import { annotations } from './annotations/plugin.ts';
 import type { ApiContext } from './context.ts';
 import type { EngineView } from './contract.ts';
+import { dashboard } from './dashboard/plugin.ts';
 import { describeRoutes, docs } from './docs/plugin.ts';
 import { Refusal } from './errors.ts';
+import { figures } from './figures/plugin.ts';
 import { fleet } from './fleet/plugin.ts';
 import { history } from './history/plugin.ts';
 import { jobs } from './jobs/plugin.ts';
@@ -136,6 +138,7 @@ export async function createServer(
           sinks,
           topics,
           live,
+          figures,
           history,
           stored,
           replays,
@@ -157,6 +160,7 @@ export async function createServer(
     });
   }
   await app.register(docs);
+  if (options.kairosOnly !== true) await app.register(dashboard);
   await app.ready();
   return app;
 }

@@ -38,6 +38,8 @@ it('holds the program, its types, its data and its licence, and no tests', () =>
       'bin/package.json',
       'data/votes-testnet.ndjson.zst',
       'dist/src/index.js',
+      'dashboard/index.html',
+      'dashboard/views/overview.js',
       'dist/src/index.d.ts',
       'dist/src/cli/main.js',
       'package.json',

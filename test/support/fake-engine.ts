@@ -1,6 +1,7 @@
 /** An engine as the HTTP service sees one, with a memory broker and a little of everything, for tests. */
 import type {
   BacklogView,
+  Distribution,
   EngineView,
   HistoryQuery,
   JobsView,
@@ -46,6 +47,16 @@ export const liveEntry = (id: string): LiveEntry => ({
   movingAverage: 2.5,
   asOf: { offset: 9, watermark: 1_700_000_000_500 },
 });
+
+const distribution: Distribution = {
+  count: 3,
+  bins: [
+    { from: 1, to: 2, count: 1 },
+    { from: 2, to: 3, count: 1 },
+    { from: 3, to: 4, count: 1 },
+  ],
+  quantiles: [{ q: 0.5, value: 2 }],
+};
 
 const backlogView = (sink: string): BacklogView => ({
   sink,
@@ -177,6 +188,13 @@ export async function fakeEngine(): Promise<FakeEngine> {
         if (values.network === 'away')
           throw new RetriableError('InfluxDB does not answer', { code: 'SINK_UNREACHABLE' });
         return [{ start: values.from, network: values.network, count: 3 }];
+      },
+    },
+    distributions: {
+      live: ({ id }) => (id === 'testnet' || id === 'a' ? distribution : undefined),
+      stored: async (query) => {
+        asked.push(query);
+        return query.id === 'nobody' ? undefined : distribution;
       },
     },
     replays: {

@@ -60,23 +60,6 @@ ${sections.join('\n')}
   );
 }
 
-export function renderHome(document: OpenApi): string {
-  const links = [
-    '/docs',
-    '/v1/topologies',
-    '/v1/topics',
-    '/v1/live/validators',
-    '/v1/backlog',
-    '/ready',
-    '/metrics',
-  ];
-  return page(
-    document.info.title,
-    `<p>The engine is up, version ${escapeHtml(document.info.version)}.</p>
-<ul>${links.map((link) => `<li><a href="${link}"><code>${link}</code></a></li>`).join('')}</ul>`,
-  );
-}
-
 function renderRoute(route: { path: string; method: string; operation: Operation }): string {
   const { path, method, operation } = route;
   const parameters = operation.parameters ?? [];

@@ -1,7 +1,7 @@
-/** `/docs` for people, `/docs/json` (OpenAPI 3.1) for tools, and a door plate at `/`. */
+/** `/docs` for people, `/docs/json` (OpenAPI 3.1) for tools. */
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
-import { type OpenApi, renderDocs, renderHome } from './page.ts';
+import { type OpenApi, renderDocs } from './page.ts';
 
 /** Must be called before the routes it is to describe are registered. */
 export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
@@ -38,11 +38,4 @@ export async function docs(app: FastifyInstance): Promise<void> {
       .serializer(String)
       .send(html);
   });
-  app.get('/', hidden, async (_request, reply) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-      .serializer(String)
-      .send(renderHome(openApi())),
-  );
 }

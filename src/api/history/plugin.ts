@@ -3,9 +3,16 @@ import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { hours } from '../../model/index.ts';
 import type { ApiContext } from '../context.ts';
-import type { HistoryQuery, Step } from '../contract.ts';
+import type { GroupName, HistoryQuery, Step } from '../contract.ts';
 import { Refusal } from '../errors.ts';
-import { HistoryPointShape, nullable, problems, query, timeText } from '../schemas.ts';
+import {
+  DistributionShape,
+  HistoryPointShape,
+  nullable,
+  problems,
+  query,
+  timeText,
+} from '../schemas.ts';
 import { parseRange } from '../time-range.ts';
 
 const RANGE_DEFAULT_MS = hours(24);
@@ -23,6 +30,14 @@ const QuantileParameters = query({
   q: Type.Number({ minimum: 0, maximum: 1, description: '0.99 for p99' }),
   ...range,
   group: Type.String({ description: 'network:NAME or validator:ID' }),
+});
+const DistributionParameters = query({
+  ...range,
+  group: Type.String({ description: 'network:NAME or validator:ID' }),
+  live: Type.Boolean({
+    default: false,
+    description: 'The newest window, open or else closed, instead of a range.',
+  }),
 });
 const ById = Type.Object({ id: Type.String() });
 const ByNetwork = Type.Object({ network: Type.String() });
@@ -44,6 +59,14 @@ export async function history(app: FastifyInstance, context: ApiContext): Promis
   ) => ({
     points: await engine.history.points({ scope, id, ...rangeOf(given), step: given.step }),
   });
+
+  /** Nothing is open, as when votes have stopped: what was closed last stands for now. */
+  const lastClosed = async ({ scope, id }: GroupName) => {
+    const entry = scope === 'validator' ? engine.live.validator(id) : engine.live.network(id);
+    if (!entry?.closed) return undefined;
+    const { start, end } = entry.closed.window;
+    return engine.distributions.stored({ scope, id, from: start, to: end });
+  };
 
   app.get<{ Params: Static<typeof ById>; Querystring: Static<typeof HistoryParameters> }>(
     '/v1/validators/:id/metrics',
@@ -101,9 +124,30 @@ export async function history(app: FastifyInstance, context: ApiContext): Promis
       return { q, ...(found ?? { value: null, count: 0, windows: 0 }) };
     },
   );
+
+  app.get<{ Querystring: Static<typeof DistributionParameters> }>(
+    '/v1/distribution',
+    {
+      schema: {
+        summary: 'How latencies are spread, as a histogram',
+        description: 'Counts per slot, out of merged digests: exact up to 200 distinct values.',
+        tags: ['history'],
+        querystring: DistributionParameters,
+        response: { 200: DistributionShape, ...problems(422) },
+      },
+    },
+    async (request) => {
+      const { live, group } = request.query;
+      const named = parseGroup(group);
+      const found = live
+        ? (engine.distributions.live(named) ?? (await lastClosed(named)))
+        : await engine.distributions.stored({ ...named, ...rangeOf(request.query) });
+      return found ?? { count: 0, bins: [], quantiles: [] };
+    },
+  );
 }
 
-function parseGroup(group: string): { scope: HistoryQuery['scope']; id: string } {
+function parseGroup(group: string): GroupName {
   const match = /^(network|validator):(.+)$/s.exec(group);
   if (match === null) {
     const message = `group: expected network:NAME or validator:ID, got ${JSON.stringify(group)}`;
