@@ -232,7 +232,7 @@ class RunningEngine implements Engine {
 
   async #listen(): Promise<void> {
     const { settings, clock, logger, roles } = this.#parts;
-    const { tokens, host, port, http } = settings;
+    const { tokens, host, port, http, queries } = settings;
     if (!isLoopback(host) && tokens.length === 0) {
       logger.warn(
         { host },
@@ -240,7 +240,7 @@ class RunningEngine implements Engine {
       );
     }
     const kairosOnly = !roles.has('api');
-    this.#server = await createServer(this.view, { tokens, ...http, kairosOnly, clock, logger });
+    this.#server = await createServer(this.view, { tokens, ...http, queries, kairosOnly, clock, logger });
     this.url = await this.#server.listen({ host, port });
     announcePort(this.broker, Number(new URL(this.url).port));
     logger.info({ url: this.url }, 'listening');

@@ -6,6 +6,7 @@ import compress from '@fastify/compress';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { DeskLimits } from '../query/index.ts';
 import {
   type Clock,
   type Logger,
@@ -52,6 +53,8 @@ export interface ServerOptions {
   readonly bodyBytesMax?: number;
   /** Only `/api/v1` and what looks after the process: a server of role `ingest` or `query` without `api`. */
   readonly kairosOnly?: boolean;
+  /** Of queries under `/api/v1`: how many, how long, how large. */
+  readonly queries?: Partial<DeskLimits>;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -129,6 +132,10 @@ export async function createServer(
     });
   });
   app.addHook('preClose', async () => stopping.abort());
+  // A connection that stayed open behind its last answer would hold up the stop until it is let go.
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping.signal.aborted) reply.header('connection', 'close');
+  });
 
   const plugins =
     options.kairosOnly === true
@@ -154,10 +161,14 @@ export async function createServer(
   const store = engine.kairos;
   if (store !== undefined) {
     const { clock } = context;
+    const { queries } = options;
     const { ingest, answersQueries = true } = engine;
-    await app.register((scope) => kairos(scope, { store, ingest, answersQueries, clock, logger }), {
-      prefix: '/api/v1',
-    });
+    await app.register(
+      (scope) => kairos(scope, { store, ingest, answersQueries, queries, clock, logger }),
+      {
+        prefix: '/api/v1',
+      },
+    );
   }
   await app.register(docs);
   if (options.kairosOnly !== true) await app.register(dashboard);

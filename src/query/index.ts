@@ -6,6 +6,7 @@ export { JsonFault, JsonReader } from './json/json-reader.ts';
 export { quote } from './json/json-text.ts';
 export * from './json/json-value.ts';
 export { type MetricQuery, parseQuery, type Query } from './parse/query.ts';
+export { type DeskLimits, QueryDesk, withoutSecrets } from './query-desk.ts';
 export * from './rollups/index.ts';
 export { type QueryOutcome, runQuery, runTagsQuery } from './run-query.ts';
 export type * from './store.ts';

@@ -4,7 +4,13 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { messageOf, RetriableError } from '../../model/index.ts';
-import { featuresText, featureText, QueryFailed, QueryRefused } from '../../query/index.ts';
+import {
+  type DeskLimits,
+  featuresText,
+  featureText,
+  QueryFailed,
+  QueryRefused,
+} from '../../query/index.ts';
 import type { Clock, Logger } from '../../runtime/index.ts';
 import { catalogue, Refusal, refusalOf } from '../errors.ts';
 import { accepts, sendFailure, sendJson, sendNothing, sendRefusal } from './answers.ts';
@@ -24,6 +30,8 @@ export interface KairosContext {
   readonly ingest?: KairosIngest | undefined;
   /** false: queries are refused here, as a KairosDB that only ingests does. */
   readonly answersQueries?: boolean;
+  /** Absent ones are the defaults. */
+  readonly queries?: Partial<DeskLimits> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -47,7 +55,7 @@ export async function kairos(app: FastifyInstance, context: KairosContext): Prom
       ...aboutRoutes(context),
       ...nameRoutes(store),
       ...dataPointRoutes(context),
-      ...queryRoutes(context),
+      ...queryRoutes(app, context),
       ...metadataRoutes(store),
       ...rollupRoutes(context),
     ],

@@ -1,22 +1,27 @@
-/** Queries of points and of tags. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { parseQuery, QueryRefused, runQuery, runTagsQuery } from '../../query/index.ts';
-import { sendJson } from './answers.ts';
+/** Queries of points and of tags, and those that are being answered. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { parseQuery, QueryDesk, QueryRefused } from '../../query/index.ts';
+import { sendJson, sendNothing } from './answers.ts';
 import type { KairosContext } from './plugin.ts';
 import type { KairosRoute } from './routes.ts';
 
-export function queryRoutes({ store, clock, logger }: KairosContext): readonly KairosRoute[] {
+export function queryRoutes(app: FastifyInstance, context: KairosContext): readonly KairosRoute[] {
+  const { store, clock, logger, queries } = context;
+  const desk = new QueryDesk({
+    store,
+    clock,
+    logger,
+    limits: queries,
+    async save(points) {
+      const rejections = await store.write(points);
+      if (rejections.length === 0) return;
+      logger.warn({ rejections: rejections.slice(0, 3) }, 'save_as made points that are no good');
+    },
+  });
+  app.addHook('preClose', () => desk.stop());
   const answer = async (text: string, request: FastifyRequest, reply: FastifyReply) => {
     const query = parseQuery(text, clock.now());
-    await store.connect();
-    const { parts, saved } = await runQuery(store, query);
-    if (saved.length > 0) {
-      const rejections = await store.write(saved);
-      if (rejections.length > 0) {
-        logger.warn({ rejections: rejections.slice(0, 3) }, 'save_as made points that are no good');
-      }
-    }
-    return sendJson(request, reply, parts);
+    return sendJson(request, reply, await desk.answer(text, query, goneSignal(reply)));
   };
   return [
     {
@@ -42,11 +47,56 @@ export function queryRoutes({ store, clock, logger }: KairosContext): readonly K
       preflight: true,
       handlers: {
         async POST(request, reply) {
-          const query = parseQuery(String(request.body ?? ''), clock.now());
-          await store.connect();
-          return sendJson(request, reply, await runTagsQuery(store, query));
+          const text = String(request.body ?? '');
+          const query = parseQuery(text, clock.now());
+          return sendJson(request, reply, await desk.tags(text, query, goneSignal(reply)));
+        },
+      },
+    },
+    {
+      path: '/admin/runningqueries',
+      summary: 'Queries that are being answered, and how many wait',
+      handlers: {
+        async GET(request, reply) {
+          const running = desk.running();
+          const shown = running.queries.flatMap(({ hash, query, text }) =>
+            query.metrics.map(
+              ({ name }) =>
+                `{"query hash":"${hash}","metric name":${JSON.stringify(name)},"query JSON":${jsonOf(text)}}`,
+            ),
+          );
+          const text = `{"queries":[${shown.join(',')}],"queries waiting":${running.waiting}}`;
+          return sendJson(request, reply, text);
+        },
+      },
+    },
+    {
+      path: '/admin/killquery/:hash',
+      summary: 'Stops a query that is being answered',
+      handlers: {
+        async GET(request, reply) {
+          desk.kill((request.params as { hash: string }).hash);
+          return sendNothing(reply);
         },
       },
     },
   ];
+}
+
+/** What was asked may be lenient JSON; an answer may not. */
+function jsonOf(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return JSON.stringify(text);
+  }
+}
+
+/** Aborts when whoever asked is gone: reading for nobody stops. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new Error('the client went away'));
+  });
+  return gone.signal;
 }
