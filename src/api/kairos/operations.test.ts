@@ -243,7 +243,8 @@ describe('a store that is away', () => {
     expect((await ask(cached)).status).toBe(200);
     const real = store.findRows.bind(store);
     const find = vi.spyOn(store, 'findRows').mockImplementation(async function* () {
-      throw away;
+      await Promise.reject(away);
+      yield [];
     });
     for (let i = 0; i < 3; i++) {
       const answer = await ask();
