@@ -240,7 +240,14 @@ class RunningEngine implements Engine {
       );
     }
     const kairosOnly = !roles.has('api');
-    this.#server = await createServer(this.view, { tokens, ...http, queries, kairosOnly, clock, logger });
+    this.#server = await createServer(this.view, {
+      tokens,
+      ...http,
+      queries,
+      kairosOnly,
+      clock,
+      logger,
+    });
     this.url = await this.#server.listen({ host, port });
     announcePort(this.broker, Number(new URL(this.url).port));
     logger.info({ url: this.url }, 'listening');
