@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, string>> = {
   kairos: 'ingest and queries beside a Java KairosDB: on Cassandra, and embedded beside H2',
   live: 'answers of the live endpoints while votes flow',
   'copy-influx': 'a million points from InfluxDB 1.x to 2.7, beside a simple script',
+  backup: 'backup and restore of a data directory that is written meanwhile, beside a plain copy',
   decode: 'votes from bytes to columns, against JSON.parse',
   digest: 'our t-digest against npm tdigest',
   'embedded-log': 'appends, reads and commits of the embedded log',

@@ -9,7 +9,7 @@ export {
   copyEnvironment,
   type EnvironmentProof,
   environmentsBelow,
-  fileHashOfEnvironment,
+  hashOfFile,
   proveEnvironment,
 } from './embedded/environment.ts';
 export { type EngineOwner, readOwner } from './embedded/owner.ts';

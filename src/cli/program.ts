@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TidemarkError } from '../model/index.ts';
 import { backlogCommand } from './commands/backlog.ts';
+import { backupCommand, restoreCommand } from './commands/backup.ts';
 import { configCommand } from './commands/config.ts';
 import { copyInfluxCommand } from './commands/copy-influx.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -42,6 +43,8 @@ const commands = [
   lagCommand,
   backlogCommand,
   dualWritingCommand,
+  backupCommand,
+  restoreCommand,
   jobsCommand,
   configCommand,
   simulateCommand,

@@ -1,4 +1,11 @@
 /** Long work that survives a restart: the durable jobs, and the kinds that need no database of their own. */
+export {
+  type BackupInput,
+  type BucketsPort,
+  backupKind,
+  type RestoreInput,
+  restoreKind,
+} from './backup.ts';
 export * from './contract.ts';
 export {
   type CopyInput,

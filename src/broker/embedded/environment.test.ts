@@ -9,12 +9,7 @@ import {
 } from '../../../test/support/embedded-broker.ts';
 import { ManualClock, silentLogger } from '../../runtime/index.ts';
 import { openEmbeddedBroker } from './broker.ts';
-import {
-  copyEnvironment,
-  environmentsBelow,
-  fileHashOfEnvironment,
-  proveEnvironment,
-} from './environment.ts';
+import { copyEnvironment, environmentsBelow, hashOfFile, proveEnvironment } from './environment.ts';
 
 const record = (value: string) => ({ key: 'k', value });
 
@@ -105,6 +100,6 @@ describe('copies of environments', () => {
     const bytes = await readFile(file);
     bytes[bytes.length >> 1]! ^= 1;
     await writeFile(file, bytes);
-    expect(await fileHashOfEnvironment(path)).not.toBe(fileHash);
+    expect(await hashOfFile(file)).not.toBe(fileHash);
   });
 });

@@ -27,14 +27,15 @@ const TABLE_RECORD_BYTES = 48;
 const HASHED_IN_A_TURN = 2_000;
 const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
 
-/** Every environment below a directory, as relative paths; the log first, then by name. Symbolic links are not followed. */
+/** Every environment below a directory, as relative paths; the log first, then by name. Symbolic links and names that begin with a dot are left out. */
 export async function environmentsBelow(directory: string): Promise<readonly string[]> {
   const found: string[] = [];
   const look = async (folder: string): Promise<void> => {
     const entries = await readdir(folder, { withFileTypes: true });
     if (entries.some((entry) => entry.isFile() && entry.name === DATA_FILE))
       found.push(relative(directory, folder) || '.');
-    for (const entry of entries) if (entry.isDirectory()) await look(join(folder, entry.name));
+    for (const entry of entries)
+      if (entry.isDirectory() && !entry.name.startsWith('.')) await look(join(folder, entry.name));
   };
   try {
     await look(directory);
@@ -73,11 +74,6 @@ export async function copyEnvironment(from: string, to: string): Promise<Environ
 export async function proveEnvironment(path: string): Promise<EnvironmentProof> {
   const fileHash = await hashOfFile(join(path, DATA_FILE));
   return { fileHash, ...(await contentOf(path)) };
-}
-
-/** The data file's hash alone, which needs no trust in its pages. */
-export function fileHashOfEnvironment(path: string): Promise<string> {
-  return hashOfFile(join(path, DATA_FILE));
 }
 
 async function contentOf(path: string): Promise<Omit<EnvironmentProof, 'fileHash'>> {
@@ -157,7 +153,8 @@ function openEnvironment(path: string, readOnly: boolean): RootDatabase<Buffer, 
   }
 }
 
-async function hashOfFile(path: string): Promise<string> {
+/** SHA-256, hex. */
+export async function hashOfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 }))
     hash.update(chunk as Buffer);

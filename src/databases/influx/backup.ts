@@ -36,23 +36,25 @@ export const shardsOf = (bucket: BucketManifest): readonly number[] =>
     .filter(({ deletedAt }) => deletedAt == null || deletedAt.startsWith('0001-'))
     .flatMap(({ shards }) => shards.map(({ id }) => id));
 
-/** The manifests of the organisation's buckets whose names are given, sorted by name. Rejects when one is missing. */
+/** The manifests of the organisation's buckets whose names are given, sorted by name. */
 export async function bucketManifests(
   config: InfluxConfig,
   names: readonly string[],
   signal?: AbortSignal,
+  { missing = 'refuse' }: { readonly missing?: 'refuse' | 'skip' } = {},
 ): Promise<readonly BucketManifest[]> {
   const what = 'back up the metadata';
   const reply = await exchange(config, { path: '/api/v2/backup/metadata', signal });
   if (reply.status !== 200) throw await failureOf(config, reply, what);
   const all = bucketsPart(await reply.text(), reply.headers.get('content-type') ?? '');
-  return [...names].sort().map((name) => {
+  return [...names].sort().flatMap((name) => {
     const found = all.find(
       (b) =>
         b.bucketName === name &&
         (b.organizationName === config.org || b.organizationID === config.org),
     );
-    if (found !== undefined) return found;
+    if (found !== undefined) return [found];
+    if (missing === 'skip') return [];
     throw new FatalError(
       `there is no bucket "${name}" in organisation "${config.org}"; run \`tidemark setup\`, or mend INFLUX_ORG`,
       { code: 'INFLUX_NOT_FOUND', context: { bucket: name } },
