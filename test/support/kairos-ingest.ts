@@ -2,8 +2,7 @@
 import type { Broker } from '../../src/broker/index.ts';
 import type { KairosStore } from '../../src/databases/kairos/index.ts';
 import { systemClock } from '../../src/runtime/index.ts';
-import { PointLog } from '../../src/wiring/points/point-log.ts';
-import { pointsSink } from '../../src/wiring/points/points-sink.ts';
+import { PointLog, pointsSink } from '../../src/wiring/points/index.ts';
 
 export function ingestInto(store: KairosStore): PointLog {
   const sink = pointsSink({ name: 'test', store, onStored: () => {} });

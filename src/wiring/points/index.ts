@@ -20,6 +20,9 @@ import {
 } from './points-feed.ts';
 import { type LoggedPoints, pointsSink } from './points-sink.ts';
 
+export { PointLog } from './point-log.ts';
+export { pointsSink } from './points-sink.ts';
+
 export interface PointsParts {
   readonly settings: Settings;
   readonly broker: Broker;
