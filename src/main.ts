@@ -12,6 +12,7 @@ import {
 } from './api/index.ts';
 import type { Broker } from './broker/index.ts';
 import {
+  explain,
   type Jobs,
   MIGRATED_TOPIC,
   Replays,
@@ -43,7 +44,7 @@ import { annotationsFrom, fleetFrom, topicsBefore } from './wiring/fleet.ts';
 import { historyFrom } from './wiring/history.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
-import { migratedTopologies } from './wiring/migrated-votes.ts';
+import { migratedRollups, migratedTopologies } from './wiring/migrated-votes.ts';
 import { announcePort, openBroker } from './wiring/open-broker.ts';
 import { openJobs } from './wiring/open-jobs.ts';
 import { openTelnet } from './wiring/open-telnet.ts';
@@ -322,6 +323,8 @@ class RunningEngine implements Engine {
         cancel: (id) => replays().cancel(id),
       },
       rollups: { list: async () => (await this.#rollups?.list()) ?? [] },
+      explain: (text, name, signal) =>
+        explain(text, name, { broker, topologies: [...topologies, migratedRollups], signal }),
       get jobs() {
         return jobs();
       },

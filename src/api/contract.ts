@@ -3,7 +3,7 @@
  * also the JSON that leaves the door (contract, HTTP).
  */
 import type { Broker } from '../broker/index.ts';
-import type { Jobs, RollupView } from '../jobs/index.ts';
+import type { Explanation, Jobs, PointName, RollupView } from '../jobs/index.ts';
 import type { Rollup } from '../model/index.ts';
 import type { Alerts } from './alerts/port.ts';
 import type { AnnotationsPort } from './annotations/port.ts';
@@ -241,6 +241,8 @@ export interface EngineView {
   /** Absent: there is no `/v1/annotations`. */
   readonly annotations?: AnnotationsPort | undefined;
   readonly jobs: JobsView;
+  /** Rejects with FatalError UNKNOWN_POINT or LINEAGE_GONE. */
+  explain(text: string, name: PointName, signal: AbortSignal): Promise<Explanation>;
   /** What `/api/v1` reads and writes; absent: there is no `/api/v1`. */
   readonly kairos?: KairosPort | undefined;
   /** The log that points go into; absent: this process takes none (403, as a KairosDB that only queries). */

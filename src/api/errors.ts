@@ -89,6 +89,16 @@ export const catalogue = {
     title: 'No such replay',
     cure: 'GET /v1/replays lists the jobs this process knows.',
   },
+  UNKNOWN_POINT: {
+    status: 404,
+    title: 'No such rollup',
+    cure: 'Name a record of a rollup topic: TOPIC/KEY@START or TOPIC:PARTITION:OFFSET.',
+  },
+  LINEAGE_GONE: {
+    status: 404,
+    title: 'The records of this rollup are gone',
+    cure: 'Keep the topic for longer: TIDEMARK_RETENTION_HOURS, or Kafka’s retention.',
+  },
   UNKNOWN_JOB: {
     status: 404,
     title: 'No such job',

@@ -25,6 +25,7 @@ import { Refusal } from './errors.ts';
 import { figures } from './figures/plugin.ts';
 import { fleet } from './fleet/plugin.ts';
 import { history } from './history/plugin.ts';
+import { explanations } from './jobs/explain.ts';
 import { jobs } from './jobs/plugin.ts';
 import { kairos } from './kairos/plugin.ts';
 import { live } from './live/plugin.ts';
@@ -154,6 +155,7 @@ export async function createServer(
           annotations,
           alerts,
           jobs,
+          explanations,
         ];
   for (const plugin of plugins) {
     await app.register((scope) => plugin(scope, context));

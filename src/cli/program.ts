@@ -10,6 +10,7 @@ import { demoCommand } from './commands/demo.ts';
 import { describeCommand } from './commands/describe.ts';
 import { detectCommand } from './commands/detect.ts';
 import { dualWritingCommand } from './commands/dual-writing.ts';
+import { explainCommand } from './commands/explain.ts';
 import { forecastCommand } from './commands/forecast.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { lagCommand } from './commands/lag.ts';
@@ -38,6 +39,7 @@ const commands = [
   publishCommand,
   subscribeCommand,
   replayCommand,
+  explainCommand,
   describeCommand,
   topicsCommand,
   lagCommand,

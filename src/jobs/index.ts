@@ -15,6 +15,7 @@ export {
   copySeries,
   unitsAtOnce,
 } from './copy-series.ts';
+export { type Explanation, explain, type PointName, parsePoint } from './explain.ts';
 export { reportText } from './job-report.ts';
 export { defaultJobPolicy, type JobPolicy, Jobs, type JobsOptions } from './jobs.ts';
 export {

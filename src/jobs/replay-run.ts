@@ -22,6 +22,8 @@ export interface ReplayRunOptions {
   /** Records of derived topics, and points, in order. */
   readonly take: (outputs: StageOutputs) => Promise<void>;
   readonly onProgress: (records: number) => void;
+  /** Close every window at the end, and give also those that were not read whole. */
+  readonly finish?: boolean;
 }
 
 const READ_BYTES = 512 * 1024;
@@ -54,7 +56,8 @@ export async function runReplay(options: ReplayRunOptions): Promise<void> {
         await run.process(batch);
         const reachedTime = run.watermark(range.partition);
         if (first && reachedTime !== undefined) covered.sawFirst(reachedTime);
-        await take(covered.whole(run.takeOutputs()));
+        const outputs = run.takeOutputs();
+        await take(options.finish === true ? outputs : covered.whole(outputs));
       }
       onProgress(reached - cursor.at);
       cursor.at = reached;
@@ -64,6 +67,11 @@ export async function runReplay(options: ReplayRunOptions): Promise<void> {
   // A partition that has nothing in the range must not hold the others back.
   const empty = ranges.filter((range) => range.start >= range.end).map((range) => range.partition);
   await run.idle(empty);
+  if (options.finish === true) {
+    await run.finish();
+    await take(run.takeOutputs());
+    return;
+  }
   await take(covered.whole(run.takeOutputs()));
 }
 
@@ -111,6 +119,14 @@ class IsolatedRun {
   async idle(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.#stages[0]?.[partition]?.setIdle(true);
     await this.#collect();
+  }
+
+  /** The input has ended: stage by stage, so that the next one sees all of the last. */
+  async finish(): Promise<void> {
+    for (const instances of this.#stages) {
+      for (const instance of instances) instance.finish();
+      await this.#collect();
+    }
   }
 
   takeOutputs(): StageOutputs {

@@ -231,6 +231,9 @@ export async function fakeEngine(): Promise<FakeEngine> {
       },
     },
     jobs: fakeJobs(asked),
+    explain: async (text) => {
+      throw new FatalError(`no rollup is stored as ${text}`, { code: 'UNKNOWN_POINT' });
+    },
     alerts: fakeAlerts(),
     fleet: fakeFleet(asked),
     annotations: fakeAnnotations(),
