@@ -71,14 +71,15 @@ it('opens ports to this machine only, holds no secret and pins every image', () 
     for (const [variable, value] of Object.entries(environment)) {
       if (/TOKEN|PASSWORD/.test(variable)) expect(value, variable).toMatch(/^\$\{\w+:\?/);
     }
-    if (build === undefined) expect(image, name).toMatch(/:\d/);
+    if (build === undefined) expect(image, name).toMatch(/:v?\d/);
   }
 });
 
 it('keeps data in volumes that it declares', () => {
-  const mounted = services.flatMap(([, { volumes = [] }]) =>
-    volumes.map((each) => each.split(':')[0]),
-  );
+  const all = services.flatMap(([, { volumes = [] }]) => volumes);
+  const files = all.filter((each) => each.startsWith('./'));
+  for (const each of files) expect(each, 'files of the checkout').toMatch(/:ro$/);
+  const mounted = all.filter((each) => !files.includes(each)).map((each) => each.split(':')[0]);
   expect(mounted.sort()).toEqual(Object.keys(compose.volumes).sort());
   expect(compose.services.tidemark!.volumes).toEqual(['tidemark:/data']);
   expect(dockerfile).toMatch(/^VOLUME \/data$/m);
@@ -104,5 +105,13 @@ it('builds an image that is not root, tells its health and starts the command li
   const copied = [...dockerfile.matchAll(/^COPY --from=build (.+) \S+$/gm)].flatMap(([, list]) =>
     list!.split(' ').map((path) => path.replace('/app/', '')),
   );
-  expect(copied.sort()).toEqual(['LICENSE', 'bin', 'data', 'dist', 'node_modules', 'package.json']);
+  expect(copied.sort()).toEqual([
+    'LICENSE',
+    'bin',
+    'dashboard',
+    'data',
+    'dist',
+    'node_modules',
+    'package.json',
+  ]);
 });
