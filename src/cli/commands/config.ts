@@ -2,11 +2,14 @@
 import { Command } from 'commander';
 import type { SettingsFlags } from '../context.ts';
 import { type CliContext, settingsFrom, withSettings } from '../context.ts';
+import { convertKairosConfig } from '../kairosdb-config/convert.ts';
 import { renderTable } from '../table.ts';
 import { write } from '../terminal.ts';
 
 export function configCommand(context: CliContext): Command {
-  const command = new Command('config').description('settings: print or check them');
+  const command = new Command('config').description(
+    'settings: print or check them, or make them of a KairosDB’s',
+  );
   command.addCommand(
     withSettings(new Command('print').description('every setting with its origin, secrets hidden'))
       .option('--json', 'print JSON')
@@ -17,7 +20,31 @@ export function configCommand(context: CliContext): Command {
       (flags: SettingsFlags) => check(context, flags),
     ),
   );
+  command.addCommand(
+    new Command('from-kairosdb')
+      .argument('<file>', 'kairosdb.conf or kairosdb.properties')
+      .description('print the settings that do what a Java KairosDB’s file says, and what has none')
+      .action((file: string) => fromKairosdb(context, file)),
+  );
   return command;
+}
+
+/** Settings to stdout, so that they can be kept in a file; what needs a hand to stderr. */
+async function fromKairosdb(context: CliContext, file: string): Promise<void> {
+  const { stdout, stderr } = context.terminal;
+  const { config, findings, taken, needless } = convertKairosConfig(
+    file,
+    context.terminal.environment,
+  );
+  await write(stdout, `${JSON.stringify(config, null, 2)}\n`);
+  for (const { file: where, line, key, kind, message } of findings) {
+    await write(stderr, `${where}:${line}: ${key}: ${kind}: ${message}\n`);
+  }
+  const left = findings.filter(({ kind }) => kind !== 'note').length;
+  await write(
+    stderr,
+    `${taken} keys taken over, ${needless} need nothing, ${left} have no counterpart\n`,
+  );
 }
 
 async function print(
