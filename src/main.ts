@@ -31,6 +31,7 @@ import {
 } from './runtime/index.ts';
 import { type SinkPort, type Task, type Topology, TopologyRunner } from './stream/index.ts';
 import { version } from './version.ts';
+import { type Agent, startAgent } from './wiring/agent.ts';
 import { alertsOf } from './wiring/alerts.ts';
 import { distributionsFrom } from './wiring/distributions.ts';
 import {
@@ -148,6 +149,7 @@ class RunningEngine implements Engine {
   #stored: EngineView['stored'];
   #jobs: Jobs | undefined;
   #rollups: RollupScheduler | undefined;
+  #agent: Agent | undefined;
   #server: Awaited<ReturnType<typeof createServer>> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -203,6 +205,9 @@ class RunningEngine implements Engine {
     if (roles.has('ingest')) {
       this.#telnet = await openTelnet(await this.#points.open(), { settings, clock, logger });
     }
+    if (roles.has('agent')) {
+      this.#agent = await startAgent({ settings, clock, logger, broker });
+    }
     // The doors of KairosDB are HTTP too; alone they bring only what looks after the process.
     if (roles.has('api') || roles.has('ingest') || roles.has('query')) await this.#listen();
     if (roles.has('query') && settings.rollups.enabled) this.#rollups.start();
@@ -221,6 +226,7 @@ class RunningEngine implements Engine {
   async #stop(): Promise<void> {
     await this.#telnet?.close();
     await this.#server?.close();
+    await this.#agent?.stop();
     await this.#points?.log?.stop();
     await this.#jobs?.close();
     await this.#rollups?.stop();

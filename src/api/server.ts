@@ -17,6 +17,7 @@ import {
 import { guardAccess } from './access.ts';
 import { alerts } from './alerts/plugin.ts';
 import { annotations } from './annotations/plugin.ts';
+import { auditChanges } from './audit.ts';
 import type { ApiContext } from './context.ts';
 import type { EngineView } from './contract.ts';
 import { dashboard } from './dashboard/plugin.ts';
@@ -132,6 +133,7 @@ export async function createServer(
       durationMs: reply.elapsedTime,
     });
   });
+  auditChanges(app, logger);
   app.addHook('preClose', async () => stopping.abort());
   // A connection that stayed open behind its last answer would hold up the stop until it is let go.
   app.addHook('onSend', async (_request, reply) => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TidemarkError } from '../model/index.ts';
+import { agentCommand } from './commands/agent.ts';
 import { backlogCommand } from './commands/backlog.ts';
 import { backupCommand, restoreCommand } from './commands/backup.ts';
 import { configCommand } from './commands/config.ts';
@@ -49,6 +50,7 @@ const commands = [
   restoreCommand,
   jobsCommand,
   configCommand,
+  agentCommand,
   simulateCommand,
   copyInfluxCommand,
   migrateVotesCommand,

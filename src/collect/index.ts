@@ -1,4 +1,7 @@
 /** Where events come from when no broker brings them: simulators and, on a host, its own readings. */
+
+export { Outbox, type OutboxParts, type SendRecords } from './outbox.ts';
+export { type HostPlace, type HostReaderParts, hostReader } from './read-host.ts';
 export { recordedVotes } from './recorded-votes.ts';
 export { seededRandom } from './seeded-random.ts';
 export {

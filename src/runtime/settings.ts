@@ -208,6 +208,52 @@ const sinkSettings = section({
   }),
 });
 
+const agentSettings = section({
+  host: optionalText({
+    description: 'Name of this host in its readings. Absent: the system’s own.',
+    environment: 'TIDEMARK_AGENT_HOST',
+  }),
+  region: text({
+    description: 'Region in this host’s readings.',
+    environment: 'TIDEMARK_AGENT_REGION',
+    default: 'local',
+  }),
+  environment: text({
+    description: 'Environment in this host’s readings: production, staging…',
+    environment: 'TIDEMARK_AGENT_ENVIRONMENT',
+    default: 'development',
+  }),
+  service: optionalText({
+    description: 'Service in this host’s readings.',
+    environment: 'TIDEMARK_AGENT_SERVICE',
+  }),
+  intervalMs: whole({
+    description: 'Time between two readings of this host.',
+    environment: 'TIDEMARK_AGENT_INTERVAL_MS',
+    unit: 'ms',
+    default: 5_000,
+    minimum: 100,
+    maximum: 3_600_000,
+  }),
+  outboxBytesMax: whole({
+    description:
+      'Bytes on disk for readings that can’t be handed over; beyond it the oldest are given up and counted.',
+    environment: 'TIDEMARK_AGENT_OUTBOX_BYTES_MAX',
+    unit: 'bytes',
+    default: 256 * 1_024 * 1_024,
+    minimum: 1_024 * 1_024,
+    maximum: 1_024 ** 4,
+  }),
+  outboxHours: whole({
+    description: 'Readings that wait longer are given up and counted.',
+    environment: 'TIDEMARK_AGENT_OUTBOX_HOURS',
+    unit: 'h',
+    default: 168,
+    minimum: 1,
+    maximum: 876_000,
+  }),
+});
+
 export const settingsSchema = section({
   data: text({
     description: 'Directory of the embedded log and store.',
@@ -306,6 +352,7 @@ export const settingsSchema = section({
       default: '127.0.0.1',
     }),
   }),
+  agent: agentSettings,
   kafka: kafkaSettings,
   influx: influxSettings,
   cassandra: cassandraSettings,

@@ -1,4 +1,4 @@
-/** `tidemark simulate votes`: made-up votes at a steady rate, published as anyone would publish them. */
+/** `tidemark simulate votes|fleet`: made-up events at a steady rate, published as anyone would publish them. */
 import { Command } from 'commander';
 import type { SimulatedVote } from '../../collect/index.ts';
 import type { Clock } from '../../runtime/index.ts';
@@ -6,6 +6,7 @@ import { type CliContext, type ReachFlags, withClient, withReach } from '../cont
 import { Publisher } from '../publisher.ts';
 import { write } from '../terminal.ts';
 import { wholeNumber } from '../usage.ts';
+import { simulateFleetCommand } from './simulate-fleet.ts';
 
 /** Votes due are sent this often. */
 const TICK_MS = 50;
@@ -37,6 +38,7 @@ export function simulateCommand(context: CliContext): Command {
     .option('--count <number>', 'end after so many votes', wholeNumber(1))
     .option('--validators <number>', 'how many validators vote', wholeNumber(1), 2_000);
   command.addCommand(withReach(votes).action((flags: Flags) => simulate(context, flags)));
+  command.addCommand(simulateFleetCommand(context));
   return command;
 }
 
