@@ -22,7 +22,7 @@ export async function startTidemark(options: {
   /** Behind `up`. */
   readonly flags?: readonly string[];
 }): Promise<TidemarkProcess> {
-  const { directory, environment, flags = ['--roles', 'query,api'] } = options;
+  const { directory, environment, flags = ['--roles', 'ingest,query,sinks,api'] } = options;
   mkdirSync(directory, { recursive: true });
   const child = spawn(
     process.execPath,

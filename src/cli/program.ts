@@ -5,6 +5,7 @@ import { messageOf, TidemarkError } from '../model/index.ts';
 import { agentCommand } from './commands/agent.ts';
 import { backlogCommand } from './commands/backlog.ts';
 import { backupCommand, restoreCommand } from './commands/backup.ts';
+import { compareKairosCommand } from './commands/compare-kairos.ts';
 import { configCommand } from './commands/config.ts';
 import { copyInfluxCommand } from './commands/copy-influx.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -49,6 +50,7 @@ const commands = [
   backupCommand,
   restoreCommand,
   jobsCommand,
+  compareKairosCommand,
   configCommand,
   agentCommand,
   simulateCommand,

@@ -6,6 +6,7 @@ export {
   type RestoreInput,
   restoreKind,
 } from './backup.ts';
+export * from './compare-kairos/index.ts';
 export * from './contract.ts';
 export {
   type CopyInput,
