@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { QueryFailed } from '../errors.ts';
+import { QueryRefused } from '../errors.ts';
 import { JsonFault, JsonReader } from './json-reader.ts';
 import { quote } from './json-text.ts';
 import { isArray, isObject, JsonNumber, type JsonValue } from './json-value.ts';
@@ -57,12 +57,12 @@ test('any text is read, or refused as JSON or as too deep', () => {
       try {
         read(text);
       } catch (error) {
-        expect(error instanceof JsonFault || error instanceof QueryFailed).toBe(true);
+        expect(error instanceof JsonFault || error instanceof QueryRefused).toBe(true);
       }
     }),
     { numRuns: 2_000 },
   );
-  expect(() => read('['.repeat(100_000))).toThrow(QueryFailed);
+  expect(() => read('['.repeat(100_000))).toThrow(QueryRefused);
 });
 
 test('text is written with the escapes of org.json', () => {

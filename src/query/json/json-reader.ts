@@ -2,7 +2,7 @@
  * Reads JSON as Gson 2.2.4 does, lenient where KairosDB is: comments, single quotes, bare words, `=` and `;`. The
  * messages of what it refuses carry line and column as Gson counts them. Numbers keep their text.
  */
-import { QueryFailed } from '../errors.ts';
+import { QueryRefused } from '../errors.ts';
 import { JsonNumber, type JsonValue } from './json-value.ts';
 
 const EOF = 'java.io.EOFException';
@@ -69,7 +69,9 @@ export class JsonReader {
   }
 
   readValue(depth: number, inArray = false): JsonValue {
-    if (depth > DEPTH_MAX) throw new QueryFailed(null);
+    if (depth > DEPTH_MAX) {
+      throw new QueryRefused(`the JSON is nested more than ${DEPTH_MAX} deep`);
+    }
     const sign = this.#next();
     switch (sign) {
       case '{':
