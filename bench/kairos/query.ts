@@ -188,7 +188,10 @@ async function withBoth<T>(
   const directory = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
   const started: { stop(): Promise<unknown> }[] = [];
   try {
-    const ours = await startTidemark({ directory: join(directory, 'tidemark'), environment });
+    const ours = await startTidemark({
+      directory: join(directory, 'tidemark'),
+      environment: { ...environment, TIDEMARK_TELNET_PORT: '0' },
+    });
     started.push(ours);
     const theirs = await startJavaKairos({ directory: join(directory, 'java'), store: java });
     started.push(theirs);
