@@ -33,7 +33,8 @@ const POLICY = [
 export async function dashboard(app: FastifyInstance): Promise<void> {
   const root = folders.find((folder) => existsSync(join(folder, 'index.html')));
   if (root === undefined) throw new Error(`the package lacks its folder dashboard (${folders[0]})`);
-  const charts = dirname(createRequire(import.meta.url).resolve('uplot'));
+  const require = createRequire(import.meta.url);
+  const charts = dirname(require.resolve('uplot'));
   // Asked again each time, answered 304: an upgrade shows at once, and nothing is sent twice.
   await app.register(serveStatic, {
     root,
