@@ -1,8 +1,8 @@
+/** Windows that close in slices over several turns: the vote topology gives the same bytes, paced or not. */
 import { expect, test } from 'vitest';
+import { simulateVotes } from '../../src/collect/index.ts';
+import { recordBatchOf, StageInstance } from '../../src/stream/index.ts';
 import { voteLatency } from '../../topologies/index.ts';
-import { simulateVotes } from '../collect/index.ts';
-import { recordBatchOf } from './record-batch.ts';
-import { StageInstance } from './stage-instance.ts';
 
 const START = 1_757_500_200_000;
 const VALIDATORS = 200;
