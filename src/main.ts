@@ -310,7 +310,11 @@ class RunningEngine implements Engine {
         [...topologies, ...this.#running.map(({ bound }) => bound.feed)].map((t) =>
           this.#topologyView(t),
         ),
-      live: liveVotes(() => this.#tasks(voteLatency.name), clock),
+      live: liveVotes(
+        () => this.#tasks(voteLatency.name),
+        clock,
+        (scope, id) => this.#databases?.rollups.newest({ scope, id, step: '5m' }),
+      ),
       history: {
         points: (query) => historyFrom((this.#databases as Databases).rollups).points(query),
         quantile: (query) => historyFrom((this.#databases as Databases).rollups).quantile(query),

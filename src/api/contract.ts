@@ -46,6 +46,8 @@ export interface LiveVotes {
   validators(options: { readonly sort: LiveSort; readonly limit: number }): readonly LiveEntry[];
   validator(id: string): LiveEntry | undefined;
   network(name: string): LiveEntry | undefined;
+  /** The last closed window that is stored here, whichever process owns the partition; `open` is null. */
+  stored(scope: 'validator' | 'network', id: string): LiveEntry | undefined;
 }
 
 export type Step = '5m' | '1h' | '1d';

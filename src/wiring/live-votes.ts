@@ -1,11 +1,12 @@
 /**
  * Live stats from the tasks' own memory: nothing is queried, nothing is copied until someone asks. A process
- * answers for the partitions that it owns. An answer takes the engine's own thread, so it must be cheap: of all
+ * answers for the partitions that it owns; of others it knows what is closed and stored. An answer takes the engine's own thread, so it must be cheap: of all
  * validators only those that are shown are put together, who there is is worked out only when that has changed, and
  * a network is merged at most ten times a second.
  */
 import type { LastClosed, LatencySummary } from '../../topologies/index.ts';
 import type { LiveEntry, LiveSort, LiveVotes, LiveWindow } from '../api/index.ts';
+import type { Rollup } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import { Summary } from '../stats/index.ts';
 import type { LatestView, Task, WindowEntry, WindowView } from '../stream/index.ts';
@@ -40,7 +41,12 @@ interface Roster {
 const NETWORK_SERVES_MS = 100;
 
 /** `tasks`: those of the vote-latency topology in this process. */
-export function liveVotes(tasks: () => readonly LiveTask[], clock: Pick<Clock, 'now'>): LiveVotes {
+export function liveVotes(
+  tasks: () => readonly LiveTask[],
+  clock: Pick<Clock, 'now'>,
+  newestStored: (scope: 'validator' | 'network', id: string) => Rollup | undefined = () =>
+    undefined,
+): LiveVotes {
   const networks = new Map<string, { readonly madeMs: number; readonly entry: LiveEntry }>();
   return {
     validators({ sort, limit }) {
@@ -60,6 +66,10 @@ export function liveVotes(tasks: () => readonly LiveTask[], clock: Pick<Clock, '
         if (found !== undefined) return entryOf(found, asOf([task]));
       }
       return undefined;
+    },
+    stored(scope, id) {
+      const rollup = newestStored(scope, id);
+      return rollup === undefined ? undefined : storedEntry(rollup);
     },
     network(name) {
       const now = clock.now();
@@ -197,6 +207,21 @@ function networkEntry(tasks: readonly LiveTask[], name: string): LiveEntry | und
   };
 }
 
+/** What its owner last gave; where that is now, only the owner knows. */
+function storedEntry(rollup: Rollup): LiveEntry {
+  const { id, network, voteAccount, movingAverage, lineage } = rollup;
+  return {
+    id,
+    network,
+    ...(voteAccount === undefined ? {} : { voteAccount }),
+    open: null,
+    closed: closedWindow({ rollup }),
+    lastSlot: null,
+    movingAverage,
+    asOf: { offset: lineage.lastOffset + 1, watermark: rollup.window.end },
+  };
+}
+
 function openWindow(start: number, end: number, latency: Summary): LiveWindow {
   const [p50 = 0, p95 = 0, p99 = 0] = latency.quantiles([0.5, 0.95, 0.99]);
   const { count, sum, min, max, mean, stddev } = latency;
@@ -215,7 +240,7 @@ function openWindow(start: number, end: number, latency: Summary): LiveWindow {
   };
 }
 
-function closedWindow({ rollup }: LastClosed): LiveWindow {
+function closedWindow({ rollup }: Pick<LastClosed, 'rollup'>): LiveWindow {
   const { window, count, sum, min, max, mean, stddev, p50, p95, p99 } = rollup;
   return { window, count, sum, min, max, mean, stddev, p50, p95, p99, final: true };
 }

@@ -169,6 +169,7 @@ export async function fakeEngine(): Promise<FakeEngine> {
       },
       validator: (id) => (id === 'a' ? liveEntry('a') : undefined),
       network: (name) => (name === 'testnet' ? liveEntry('testnet') : undefined),
+      stored: (_, id) => (id === 'elsewhere' ? { ...liveEntry(id), open: null } : undefined),
     },
     history: {
       points: async (query: HistoryQuery) => {

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { ApiContext } from '../context.ts';
-import type { LiveSort } from '../contract.ts';
+import type { LiveEntry, LiveSort, LiveVotes } from '../contract.ts';
 import { Refusal } from '../errors.ts';
 import { LiveEntryShape, problems, query } from '../schemas.ts';
 
@@ -51,7 +51,7 @@ export async function live(app: FastifyInstance, { engine }: ApiContext): Promis
     },
     async (request) => {
       const { id } = request.params;
-      const entry = engine.live.validator(id);
+      const entry = whole(engine.live, 'validator', id);
       if (entry !== undefined) return entry;
       throw new Refusal('UNKNOWN_VALIDATOR', `no vote of ${JSON.stringify(id)} was seen`);
     },
@@ -70,7 +70,7 @@ export async function live(app: FastifyInstance, { engine }: ApiContext): Promis
     },
     async (request) => {
       const { network } = request.params;
-      const entry = engine.live.network(network);
+      const entry = whole(engine.live, 'network', network);
       if (entry !== undefined) return entry;
       throw new Refusal(
         'UNKNOWN_NETWORK',
@@ -78,4 +78,13 @@ export async function live(app: FastifyInstance, { engine }: ApiContext): Promis
       );
     },
   );
+}
+
+/** Of what another process owns, its last closed window as it is stored here stands in. */
+function whole(live: LiveVotes, scope: 'validator' | 'network', id: string): LiveEntry | undefined {
+  const own = scope === 'validator' ? live.validator(id) : live.network(id);
+  if (own !== undefined && own.closed !== null) return own;
+  const stored = live.stored(scope, id);
+  if (own === undefined || stored === undefined) return own ?? stored;
+  return { ...own, closed: stored.closed, movingAverage: stored.movingAverage };
 }

@@ -39,6 +39,11 @@ export class RollupStore {
     return this.#windows.read({ name: `${scope}:${id}`, ...range });
   }
 
+  /** The newest rollup of a key that is stored; undefined when none is. */
+  newest({ scope, id, step }: Pick<RollupQuery, 'scope' | 'id' | 'step'>): Rollup | undefined {
+    return this.#windows.newest(`${scope}:${id}`, step);
+  }
+
   close(): Promise<void> {
     return this.#windows.close();
   }

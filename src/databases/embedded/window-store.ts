@@ -98,6 +98,25 @@ export class WindowStore<R extends StoredWindow> {
     }
   }
 
+  /** The newest result of a name, whichever its series; undefined when none is stored. A seek a day without one. */
+  newest(name: string, step: RollupStep): R | undefined {
+    const last = this.#newest(step);
+    if (last === undefined) return undefined;
+    for (let day = last; day >= last - this.#keepDays(step); day--) {
+      const range = {
+        start: [step, day, name] as unknown as Key,
+        end: [step, day, `${name}\u0000`] as unknown as Key,
+      };
+      // Series come before times in a key, so the newest of a day may be any of its keys.
+      let newest: Key | undefined;
+      for (const key of this.#db.getKeys(range))
+        if (newest === undefined || key[4] > newest[4]) newest = key;
+      const found = newest && this.#db.get(newest);
+      if (found !== undefined) return JSON.parse(found) as R;
+    }
+    return undefined;
+  }
+
   async close(): Promise<void> {
     await this.#db.close();
   }
