@@ -287,7 +287,8 @@ describe.skipIf(executable === undefined)('the dashboard', () => {
   });
 
   test('an engine without votes says what to do', async () => {
-    const live = { validators: () => [], validator: () => undefined, network: () => undefined };
+    const none = () => undefined;
+    const live = { validators: () => [], validator: none, network: none, stored: none };
     const page = await open(`${await serveFake({ live })}/#/votes`);
     await page.getByText('No votes yet').waitFor();
     expect(await textOf(page, '.empty')).toContain('tidemark simulate votes');
