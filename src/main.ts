@@ -3,7 +3,7 @@
  * else takes what it needs as arguments. `startEngine` is a whole Tidemark in this process; roles pick its parts.
  */
 import { fleetMetrics, voteLatency } from '../topologies/index.ts';
-import { defaultRules } from './alerts/index.ts';
+import type { AlertConfig } from './alerts/index.ts';
 import {
   createServer,
   type EngineView,
@@ -32,7 +32,7 @@ import {
 import { type SinkPort, type Task, type Topology, TopologyRunner } from './stream/index.ts';
 import { version } from './version.ts';
 import { type Agent, startAgent } from './wiring/agent.ts';
-import { alertsOf } from './wiring/alerts.ts';
+import { Alerting, alertConfigOf, alertingTopologies, alertsOf } from './wiring/alerts.ts';
 import { distributionsFrom } from './wiring/distributions.ts';
 import {
   type BoundFeed,
@@ -101,8 +101,11 @@ export async function startEngine(
     options.logger ??
     (settings.logLevel === 'silent' ? silentLogger : createLogger({ level: settings.logLevel }));
   const roles = new Set(options.roles ?? settings.roles);
+  const alerts = alertConfigOf(settings);
   const topologies =
-    options.topologies === undefined ? builtInTopologies : await loadTopologies(options.topologies);
+    options.topologies === undefined
+      ? [...builtInTopologies, ...alertingTopologies(alerts)]
+      : await loadTopologies(options.topologies);
   const broker = await openBroker(settings, clock, logger);
   const engine = new RunningEngine({
     settings,
@@ -110,6 +113,8 @@ export async function startEngine(
     logger,
     roles,
     topologies,
+    alerts,
+    alerting: options.topologies === undefined,
     feeds: options.feeds,
     pointsTopic: options.pointsTopic,
     broker,
@@ -133,6 +138,9 @@ interface Parts {
   readonly topologies: readonly Topology[];
   readonly feeds: FeedSet | undefined;
   readonly pointsTopic: string | undefined;
+  readonly alerts: AlertConfig;
+  /** Whether rules are judged and channels told here; else alerts are only shown. */
+  readonly alerting: boolean;
   readonly broker: Broker;
 }
 
@@ -147,6 +155,7 @@ class RunningEngine implements Engine {
   #points: Points | undefined;
   #telnet: TelnetServer | undefined;
   #stored: EngineView['stored'];
+  #alerting: Alerting | undefined;
   #jobs: Jobs | undefined;
   #rollups: RollupScheduler | undefined;
   #agent: Agent | undefined;
@@ -178,6 +187,14 @@ class RunningEngine implements Engine {
     this.#rollups = openRollups(settings, { store: this.#databases.kairos, clock, logger });
     this.#jobs = openJobs(settings, { kinds: [replays], clock, logger });
     const policy = { intervalMs: settings.epochs.intervalMs };
+    if (this.#parts.alerting && roles.size > 0) {
+      const { alerts: config } = this.#parts;
+      this.#alerting = new Alerting({ settings, config, broker, clock, logger }, () => ({
+        feeds: this.#running.map(({ bound }) => bound),
+        topologies: this.#runners.map(({ topology: { name }, tasks }) => ({ name, tasks })),
+      }));
+      await this.#alerting.start(roles.has('engine'));
+    }
     if (roles.has('engine')) {
       // Old votes may come beside live ones (migrate-votes).
       if (topologies.includes(voteLatency)) await broker.createTopics([{ name: MIGRATED_TOPIC }]);
@@ -229,10 +246,12 @@ class RunningEngine implements Engine {
     await this.#agent?.stop();
     await this.#points?.log?.stop();
     await this.#jobs?.close();
+    await this.#alerting?.stop();
     await this.#rollups?.stop();
     await Promise.all(this.#runners.map((runner) => runner.stop()));
     await this.#sinks?.stop();
     await this.#points?.close();
+    await this.#alerting?.close();
     await this.#databases?.close();
     await this.broker.close();
   }
@@ -268,7 +287,11 @@ class RunningEngine implements Engine {
 
   #allFeeds(): readonly BoundFeed[] {
     const points = this.#points === undefined ? [] : [this.#points.bound];
-    return [...this.#wantedFeeds(this.#databases?.feeds ?? []), ...points];
+    return [
+      ...this.#wantedFeeds(this.#databases?.feeds ?? []),
+      ...points,
+      ...(this.#alerting?.feeds ?? []),
+    ];
   }
 
   get #running(): readonly RunningFeed[] {
@@ -348,7 +371,7 @@ class RunningEngine implements Engine {
         broker,
         clock,
       }),
-      alerts: alertsOf(defaultRules, { broker, clock }),
+      alerts: alertsOf(this.#parts.alerts, { broker, clock }),
       backlog: () => sinks().backlog(),
       flushBacklog: (sink) => sinks().flush(sink),
       clearBacklog: (sink) => sinks().clear(sink),

@@ -1,4 +1,7 @@
 /** The topologies that come with Tidemark. */
+export * from './alerts/alerts.ts';
+export * from './alerts/health-record.ts';
+export * from './alerts/series.ts';
 export * from './fleet-metrics/annotation.ts';
 export * from './fleet-metrics/field-summaries.ts';
 export * from './fleet-metrics/fleet-metrics.ts';

@@ -161,6 +161,9 @@ export class AlertBook {
       // A compacted topic forgets nothing by itself.
       if (silence.endsAt <= old) records.push({ key: `silence:${silence.id}`, value: null });
     }
+    for (const { alert } of this.#acknowledgements.values()) {
+      if (!this.#open.has(alert)) records.push({ key: `ack:${alert}`, value: null });
+    }
     await this.#broker.createTopics(alertTopics);
     await this.#broker.append(ALERT_NOTES, records);
     await this.#catchUp();
@@ -230,6 +233,7 @@ export class AlertBook {
     const note = parsed<Note>(value);
     if (note === undefined) {
       this.#silences.delete(key.replace(/^silence:/, ''));
+      this.#acknowledgements.delete(key.replace(/^ack:/, ''));
     } else if (note.kind === 'silence') {
       const { kind: _, ...silence } = note satisfies SilenceNote;
       this.#silences.set(silence.id, silence);

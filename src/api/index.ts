@@ -4,4 +4,5 @@ export { catalogue, type Problem, type ProblemCode, type ProblemItem } from './e
 export type { DeleteRequest, Draft, DraftSeries, KairosIngest } from './kairos/ingest.ts';
 export { listenTelnet, type TelnetServer } from './kairos/telnet/server.ts';
 export { createServer, type ServerOptions } from './server.ts';
+export { takeSlowestAnswerMs } from './telemetry.ts';
 export { parseTime } from './time-range.ts';

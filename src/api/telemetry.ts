@@ -23,4 +23,14 @@ export function requestAnswered(request: {
   const { method, route, status } = request;
   requests.add({ method, route, status });
   duration.observe({ route }, request.durationMs / 1_000);
+  slowestMs = Math.max(slowestMs, request.durationMs);
+}
+
+let slowestMs = 0;
+
+/** The slowest answer of this process since the last call, ms. */
+export function takeSlowestAnswerMs(): number {
+  const slowest = slowestMs;
+  slowestMs = 0;
+  return slowest;
 }

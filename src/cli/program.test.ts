@@ -420,8 +420,44 @@ describe('config', () => {
   test('check counts what is given', async () => {
     expect(await run(['config', 'check']).done).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/^settings are right: 1 given, \d+ by default\n$/),
+      out: expect.stringMatching(
+        /^settings are right: 1 given, \d+ by default\nalerts are right: \d+ rules; channels: log\n$/,
+      ),
     });
+  });
+});
+
+test('config check reads the alerts file, and says what is wrong where', async () => {
+  const alerts = join(directory, 'alerts.json');
+  writeFileSync(alerts, JSON.stringify({ rules: { cpu: { warnin: 75 } } }));
+  const file = join(directory, 'with-alerts.json');
+  writeFileSync(file, JSON.stringify({ alerts: { file: alerts } }));
+  const { code, err } = await run(['config', 'check', '--config', file]).done;
+  expect(code).not.toBe(0);
+  expect(err).toMatch(/rules\.cpu\.warnin in .*alerts\.json: .*did you mean warning\?/);
+});
+
+describe('alerts', () => {
+  test('are a table for people and JSON for scripts', async () => {
+    const { out } = await run(['alerts']).done;
+    expect(out).toMatch(/a1 +firing +warning .*cpu.usage is 83.1/);
+    const json = JSON.parse((await run(['alerts', '--json']).done).out);
+    expect(json.firing[0].id).toBe('a1');
+    expect((await run(['alerts', 'history']).done).out).toContain('a1');
+    expect((await run(['alerts', 'rules']).done).code).toBe(0);
+  });
+
+  test('are acknowledged and silenced', async () => {
+    const acknowledged = await run(['alerts', 'ack', 'a1', '--by', 'ada', '--json']).done;
+    expect(acknowledged).toMatchObject({ code: 0 });
+    expect(JSON.parse(acknowledged.out).acknowledged.by).toBe('ada');
+    const made = await run(['alerts', 'silence', 'host=web-*', 'rule=cpu', '--for', '2h']).done;
+    const id = /^silence (\S+) until/.exec(made.out)?.[1] as string;
+    expect((await run(['alerts', 'silences']).done).out).toMatch(/host=web-\* rule=cpu/);
+    expect((await run(['alerts', 'unsilence', id]).done).code).toBe(0);
+    expect((await run(['alerts', 'ack', 'nope']).done).code).toBe(1);
+    const wrong = await run(['alerts', 'silence', 'web-1']).done;
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringMatching(/label=value/)]);
   });
 });
 

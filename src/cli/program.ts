@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TidemarkError } from '../model/index.ts';
 import { agentCommand } from './commands/agent.ts';
+import { alertsCommand } from './commands/alerts.ts';
 import { backlogCommand } from './commands/backlog.ts';
 import { backupCommand, restoreCommand } from './commands/backup.ts';
 import { compareKairosCommand } from './commands/compare-kairos.ts';
@@ -49,6 +50,7 @@ const commands = [
   dualWritingCommand,
   backupCommand,
   restoreCommand,
+  alertsCommand,
   jobsCommand,
   compareKairosCommand,
   configCommand,

@@ -254,6 +254,26 @@ const agentSettings = section({
   }),
 });
 
+const alertSettings = section({
+  file: optionalText({
+    description:
+      'JSON file with rules, channels and how notifications are grouped and repeated. Absent: the rules that come with Tidemark, told in the log.',
+    environment: 'TIDEMARK_ALERTS_FILE',
+  }),
+  slackUrl: optionalSecret({
+    description: 'Slack incoming webhook that all alerts go to, besides the channels of the file.',
+    environment: 'TIDEMARK_ALERTS_SLACK_URL',
+  }),
+  webhookUrl: optionalSecret({
+    description: 'Address that all alerts are posted to as JSON, besides the channels of the file.',
+    environment: 'TIDEMARK_ALERTS_WEBHOOK_URL',
+  }),
+  webhookSecret: optionalSecret({
+    description: 'Signs what is posted to that address (HMAC-SHA256).',
+    environment: 'TIDEMARK_ALERTS_WEBHOOK_SECRET',
+  }),
+});
+
 export const settingsSchema = section({
   data: text({
     description: 'Directory of the embedded log and store.',
@@ -359,6 +379,7 @@ export const settingsSchema = section({
   sinks: sinkSettings,
   queries: querySettings,
   rollups: rollupSettings,
+  alerts: alertSettings,
 });
 
 type DeepReadonly<T> = T extends (...parameters: never) => unknown

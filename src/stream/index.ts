@@ -1,4 +1,5 @@
 /** The language of topologies and what runs them. */
+export { jsonValues, Table } from '../state/index.ts';
 export * from './aggregate.ts';
 export * from './aggregates/index.ts';
 export * from './batch.ts';
@@ -15,7 +16,7 @@ export * from './operator.ts';
 export * from './operators/index.ts';
 export * from './record-batch.ts';
 export { rowDecoder } from './row-decoder.ts';
-export { rowsBatch } from './rows.ts';
+export { madeFrom, rowsBatch } from './rows.ts';
 export * from './runner.ts';
 export type { SinkPort } from './sink-writes.ts';
 export * from './stage-instance.ts';

@@ -103,20 +103,25 @@ export function topicsOf(topology: Topology): readonly TopicSpec[] {
       source.topic,
       source.internal ? { name: source.topic, partitions: 1 } : { name: source.topic },
     );
-    if (source.rejects === 'dead-letter' || topology.sinks.length > 0) {
+    if (source.rejects === 'dead-letter' || sinksByDefault(topology)) {
       const name = deadLetterTopic(source.topic);
       specs.set(name, { name, partitions: 1 });
     }
   }
-  for (const name of [...topology.outputs, ...lateTopics(topology)]) {
+  for (const name of [...topology.outputs, ...topicsInDetails(topology)]) {
     if (!specs.has(name)) specs.set(name, { name });
   }
   return [...specs.values()];
 }
 
-function lateTopics(topology: Topology): readonly string[] {
-  return topology.graph.nodes.flatMap((node) =>
-    typeof node.detail.late === 'string' ? [node.detail.late] : [],
+/** Whether a sink's dead letters go beside the topic that it reads. */
+const sinksByDefault = ({ graph }: Topology): boolean =>
+  graph.nodes.some(({ kind, detail }) => kind === 'sink' && detail.deadLetter === undefined);
+
+/** Topics of late records, and of dead letters that go elsewhere than by default. */
+function topicsInDetails(topology: Topology): readonly string[] {
+  return topology.graph.nodes.flatMap(({ detail: { late, deadLetter } }) =>
+    [late, deadLetter].filter((name) => typeof name === 'string'),
   );
 }
 

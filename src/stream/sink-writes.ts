@@ -79,11 +79,12 @@ function rejectedRecord(outs: readonly PointsOut[], index: number, message: stri
     if (rest < points.length) {
       const { topic, partition } = origin;
       const offset = origin.offsets[rest] as number;
-      return deadLetterRecord(
+      const record = deadLetterRecord(
         { topic, partition, offset, ...origin.original(rest) },
         'SINK_REJECTED',
         message,
       );
+      return origin.deadLetter === undefined ? record : { ...record, topic: origin.deadLetter };
     }
     rest -= points.length;
   }

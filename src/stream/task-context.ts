@@ -57,6 +57,8 @@ export interface PointOrigin {
   /** One per point. */
   readonly offsets: Float64Array;
   original(i: number): { readonly key: Buffer | null; readonly value: Buffer | null };
+  /** The topic of their dead letters. Default: `<topic>.dead-letter`. */
+  readonly deadLetter?: string;
 }
 
 let current: TaskContext | undefined;

@@ -73,6 +73,11 @@ export interface Encoding<T> {
   readonly timestamp?: (row: T) => number;
 }
 
+export interface IntoOptions {
+  /** Where points go that the sink rejects for good. Default: `<topic>.dead-letter` of the topic they stem from. */
+  readonly deadLetter?: string;
+}
+
 /** How rows become a sink's points; none, one or several a row. */
 export type ToPoints<T, P> = (row: T) => readonly P[];
 
@@ -182,8 +187,9 @@ export class Stream<T> {
   }
 
   /** Ends in a sink that the wiring binds by name; the cursor moves only after the points are stored. */
-  into<P>(sink: string, toPoints: ToPoints<T, P>): void {
-    this.#draw('sink', sink, {});
+  into<P>(sink: string, toPoints: ToPoints<T, P>, options: IntoOptions = {}): void {
+    const { deadLetter } = options;
+    this.#draw('sink', sink, deadLetter === undefined ? {} : { deadLetter });
     this.#drawing.sinks.add(sink);
     if (!this.#live) return;
     const task = currentTask();
@@ -203,6 +209,7 @@ export class Stream<T> {
           partition: batch.partition,
           offsets: Float64Array.from(rows, (i) => batch.offsets[i] as number),
           original: (k) => batch.original(rows[k] as number),
+          ...(deadLetter === undefined ? {} : { deadLetter }),
         });
       }),
     );

@@ -182,7 +182,7 @@ function openWideRows(settings: Settings, clock: Clock): WideRows {
     : cassandraWideRows({ config: cassandra, clock });
 }
 
-function deliveryPolicyOf(settings: Settings) {
+export function deliveryPolicyOf(settings: Settings) {
   const { backoffBaseMs, backoffCapMs, attempts, healthCheckIntervalMs } = settings.sinks;
   return {
     batchPointsMax: settings.influx.batchSize,
@@ -194,7 +194,7 @@ function deliveryPolicyOf(settings: Settings) {
   };
 }
 
-const deliveryPort = <P>(delivery: Delivery<P>): SinkPort => ({
+export const deliveryPort = <P>(delivery: Delivery<P>): SinkPort => ({
   write: async (points, signal) =>
     (await delivery.write(points as readonly P[], signal)).rejections,
 });

@@ -1,4 +1,5 @@
 /** `tidemark setup`: topics, buckets and keyspace, as far as the settings name their servers. May be run again. */
+import { alertTopics } from '../alerts/index.ts';
 import { fleetBuckets, setupBuckets, voteBuckets } from '../databases/influx/index.ts';
 import { setupKairos } from '../databases/kairos/index.ts';
 import { MIGRATED_TOPIC } from '../jobs/index.ts';
@@ -11,6 +12,7 @@ import {
   systemClock,
 } from '../runtime/index.ts';
 import { topicsOf } from '../stream/index.ts';
+import { alertConfigOf, alertingTopologies } from './alerts.ts';
 import { builtInFeeds, influxOf } from './feeds.ts';
 import { annotationsTopic } from './fleet.ts';
 import { builtInTopologies } from './load-topologies.ts';
@@ -59,14 +61,12 @@ export async function setUpTopics(
   clock: Clock = systemClock,
 ): Promise<readonly SetupStep[]> {
   const feeds = builtInFeeds.flatMap(({ influx, kairos }) => [...influx, ...kairos]);
-  const wanted = [...builtInTopologies, ...feeds, pointsFeed(pointsTopicOf(settings))].flatMap(
-    topicsOf,
-  );
-  const specs = [
-    ...new Map(
-      [...wanted, annotationsTopic, { name: MIGRATED_TOPIC }].map((spec) => [spec.name, spec]),
-    ).values(),
-  ];
+  const alerting = alertingTopologies(alertConfigOf(settings));
+  const points = pointsFeed(pointsTopicOf(settings));
+  const wanted = [...builtInTopologies, ...alerting, ...feeds, points].flatMap(topicsOf);
+  // Those of alerts and annotations are made in a certain way, whoever reads them.
+  const certain = [...alertTopics, annotationsTopic, { name: MIGRATED_TOPIC }];
+  const specs = [...new Map([...wanted, ...certain].map((spec) => [spec.name, spec])).values()];
   const names = specs.map((spec) => spec.name);
   try {
     const broker = await openBroker(settings, clock, logger);

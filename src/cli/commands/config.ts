@@ -1,5 +1,6 @@
 /** `tidemark config print|check`: what the settings are and where each comes from; secrets stay hidden. */
 import { Command } from 'commander';
+import { loadAlertConfig } from '../../alerts/index.ts';
 import type { SettingsFlags } from '../context.ts';
 import { type CliContext, settingsFrom, withSettings } from '../context.ts';
 import { convertKairosConfig } from '../kairosdb-config/convert.ts';
@@ -67,12 +68,20 @@ async function print(
 }
 
 async function check(context: CliContext, flags: SettingsFlags): Promise<void> {
-  const { values, warnings } = settingsFrom(context, flags);
+  const { settings, values, warnings } = settingsFrom(context, flags);
+  const { rules, channels } = loadAlertConfig({
+    ...settings.alerts,
+    environment: context.terminal.environment,
+  });
   const given = values.filter(({ origin }) => origin !== 'default').length;
   for (const warning of warnings) await write(context.terminal.stderr, `warning: ${warning}\n`);
   await write(
     context.terminal.stdout,
     `settings are right: ${given} given, ${values.length - given} by default\n`,
+  );
+  await write(
+    context.terminal.stdout,
+    `alerts are right: ${rules.length} rules; channels: ${channels.map(({ name }) => name).join(', ')}\n`,
   );
 }
 

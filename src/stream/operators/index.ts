@@ -3,6 +3,7 @@ export * from './condense.ts';
 export * from './dedup.ts';
 export * from './detect.ts';
 export * from './enrich.ts';
+export * from './gather.ts';
 export * from './join.ts';
 export * from './latest.ts';
 export * from './moving-average.ts';

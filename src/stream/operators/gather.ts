@@ -1,0 +1,123 @@
+/**
+ * The two ends of `acrossPartitions` for rows as they are: stage n sends each row and how far its partition's
+ * watermark came; stage n+1 reads both, and `Frontier` tells the event time that every partition has passed.
+ * A partition that is caught up and quiet does not hold the others back; that decision is itself a record of
+ * the internal topic, so a replay of it decides alike.
+ */
+import { jsonValues, Table } from '../../state/index.ts';
+import type { Codec } from '../codec.ts';
+import { forEachRow } from '../for-each-row.ts';
+import { type Operator, operator } from '../operator.ts';
+import { rowDecoder } from '../row-decoder.ts';
+import type { TaskContext } from '../task-context.ts';
+import { windowStart } from '../windows.ts';
+
+/** How far one partition came. */
+export interface GatheredProgress {
+  readonly kind: 'progress';
+  readonly partition: number;
+  readonly partitions: number;
+  /** null: nothing was ever seen. */
+  readonly watermark: number | null;
+  readonly idle: boolean;
+}
+
+export interface GatheredRow<T> {
+  readonly kind: 'row';
+  readonly row: T;
+}
+
+export type Gathered<T> = GatheredRow<T> | GatheredProgress;
+
+/** JSON of the internal topic. */
+export function gatherCodec<T>(): Codec<Gathered<T>> {
+  return {
+    name: 'gathered',
+    createDecoder: () =>
+      rowDecoder((text) => ({ row: JSON.parse(text) as Gathered<T>, timestamp: 0 })),
+    encode: (row) => Buffer.from(JSON.stringify(row)),
+  };
+}
+
+/**
+ * Sends rows in play, and progress each time the watermark, less `graceMs`, passes a multiple of `everyMs`.
+ * `graceMs`: how much older than the watermark a row may still be.
+ */
+export function sendRows<T>(
+  topic: string,
+  options: { readonly everyMs: number; readonly graceMs: number },
+): Operator<T, T> {
+  const { everyMs, graceMs } = options;
+  return operator<T, T>({ kind: 'across', detail: { everyMs, graceMs } }, (task) => {
+    let sentUpTo = Number.NEGATIVE_INFINITY;
+    let idle = false;
+    /** One entry. Kept, as a task that restarts and reads nothing more must still tell how far it came. */
+    const reached = new Table<number>(jsonValues());
+    task.store(reached, '/watermark');
+    const send = (value: Gathered<T>) =>
+      task.emit({ topic, key: String(task.partition), value: JSON.stringify(value), partition: 0 });
+    const sendProgress = () =>
+      send({
+        kind: 'progress',
+        partition: task.partition,
+        partitions: task.partitions,
+        watermark: reached.get('reached') ?? null,
+        idle,
+      });
+    task.onIdle((now) => {
+      idle = now;
+      sendProgress();
+    });
+    return {
+      next: (batch, emit) => {
+        forEachRow(batch, (i) => send({ kind: 'row', row: batch.row(i) }));
+        const { watermark } = batch;
+        if (Number.isFinite(watermark)) {
+          const passed = watermark - graceMs;
+          if (passed > (reached.get('reached') ?? Number.NEGATIVE_INFINITY)) {
+            reached.set('reached', passed);
+          }
+          const boundary = windowStart(passed, everyMs);
+          if (boundary > sentUpTo) {
+            sentUpTo = boundary;
+            sendProgress();
+          }
+        }
+        emit(batch);
+      },
+    };
+  });
+}
+
+/** The event time that all partitions have passed; idle ones don't count unless all are. It never goes back. */
+export class Frontier {
+  readonly #progress = new Table<GatheredProgress>(jsonValues());
+  /** One entry. */
+  readonly #reached = new Table<number>(jsonValues());
+
+  constructor(task: TaskContext) {
+    task.store(this.#progress, '/progress');
+    task.store(this.#reached, '/frontier');
+  }
+
+  get time(): number {
+    return this.#reached.get('time') ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Gives the time passed after this progress. */
+  take(progress: GatheredProgress): number {
+    this.#progress.set(String(progress.partition), progress);
+    const time = this.#passed();
+    if (time > this.time) this.#reached.set('time', time);
+    return this.time;
+  }
+
+  #passed(): number {
+    const known = [...this.#progress.entries()].map(([, progress]) => progress);
+    const partitions = Math.max(0, ...known.map((p) => p.partitions));
+    if (known.length < partitions) return Number.NEGATIVE_INFINITY;
+    const busy = known.filter((p) => !p.idle);
+    const timeOf = (p: GatheredProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
+    return busy.length > 0 ? Math.min(...busy.map(timeOf)) : Math.max(...known.map(timeOf));
+  }
+}
