@@ -79,14 +79,14 @@ const more = (cursor: { readonly range: PartitionRange; readonly at: number }): 
   cursor.at < cursor.range.end;
 
 /** The batch without what lies at or past `end`. */
-function upTo(batch: RecordBatch, end: number): RecordBatch {
+export function upTo(batch: RecordBatch, end: number): RecordBatch {
   let count = batch.count;
   while (count > 0 && (batch.offsets[count - 1] as number) >= end) count--;
   return count === batch.count ? batch : { ...batch, count, nextOffset: end };
 }
 
 /** All tasks of all stages in memory; internal topics are handed on directly. */
-class IsolatedRun {
+export class IsolatedRun {
   readonly #topology: Topology;
   readonly #stages: StageInstance[][] = [];
   readonly #nextOffset = new Map<string, number>();
@@ -104,6 +104,11 @@ class IsolatedRun {
       });
       this.#stages.push(instances);
     }
+  }
+
+  /** The tasks of all stages, for whoever reads their state. */
+  get tasks(): readonly StageInstance[] {
+    return this.#stages.flat();
   }
 
   watermark(partition: number): number | undefined {
