@@ -43,6 +43,7 @@ import {
 } from './wiring/feeds.ts';
 import { annotationsFrom, fleetFrom, topicsBefore } from './wiring/fleet.ts';
 import { historyFrom } from './wiring/history.ts';
+import { LiveAt } from './wiring/live-at.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
 import { migratedRollups, migratedTopologies } from './wiring/migrated-votes.ts';
@@ -160,11 +161,14 @@ class RunningEngine implements Engine {
   #rollups: RollupScheduler | undefined;
   #agent: Agent | undefined;
   #server: Awaited<ReturnType<typeof createServer>> | undefined;
+  readonly #liveAt: LiveAt;
   #stopping: Promise<void> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.broker = parts.broker;
+    const { broker, clock } = parts;
+    this.#liveAt = new LiveAt({ broker, clock, liveLag: () => this.#liveLag() });
     this.view = this.#makeView();
   }
 
@@ -245,6 +249,7 @@ class RunningEngine implements Engine {
     await this.#server?.close();
     await this.#agent?.stop();
     await this.#points?.log?.stop();
+    await this.#liveAt.stop();
     await this.#jobs?.close();
     await this.#alerting?.stop();
     await this.#rollups?.stop();

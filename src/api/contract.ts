@@ -233,6 +233,11 @@ export interface EngineView {
   watermark(topic: string, partition: number): number | null;
   topologies(): readonly TopologyView[];
   readonly live: LiveVotes;
+  /**
+   * What `live` would have said at a past moment of the log's time, ms. Rejects with FatalError RANGE_INVALID or
+   * TOO_MUCH_ASKED, or RetriableError when too many ask at once.
+   */
+  liveAt(atMs: number): Promise<LiveVotes>;
   readonly history: History;
   readonly stored: StoredQueries | undefined;
   readonly distributions: Distributions;

@@ -30,6 +30,7 @@ export {
   type VoteLog,
   voteColumns,
 } from './migrate-votes.ts';
+export { type PastTask, pastState, VOTE_STATE_REACH_MS } from './past-state.ts';
 export {
   type ReplayJob,
   type ReplayParts,

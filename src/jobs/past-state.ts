@@ -37,7 +37,8 @@ const READ_BYTES = 512 * 1024;
 export async function pastState(options: PastStateOptions): Promise<readonly PastTask[]> {
   const { topology, broker, atMs, reachMs, recordsMax, signal, pace } = options;
   const topics = [...new Set(topology.sources.filter((s) => s.stage === 0).map((s) => s.topic))];
-  const ranges: { topic: string; partition: number; from: number; end: number; quiet: boolean }[] = [];
+  const ranges: { topic: string; partition: number; from: number; end: number; quiet: boolean }[] =
+    [];
   let lost = false;
   for (const { name: topic, partitions } of await broker.describeTopics(topics)) {
     for (const { partition, firstOffset } of partitions) {
@@ -79,15 +80,15 @@ export async function pastState(options: PastStateOptions): Promise<readonly Pas
     }
   }
   await run.idle(ranges.filter(({ quiet }) => quiet).map(({ partition }) => partition));
-  return run.tasks.map((instance) => ({
+  return run.tasks.map(({ instance, partition }) => ({
     instance,
     watermark() {
-      const reached = Math.max(...Object.values(instance.watermarks()));
-      return Number.isFinite(reached) ? reached : null;
+      const lowest = Math.min(...Object.values(instance.watermarks()));
+      return Number.isFinite(lowest) ? lowest : null;
     },
     offsets: () =>
       ranges
-        .filter((r) => r.partition === instance.partition && instance.topics.includes(r.topic))
+        .filter((range) => range.partition === partition && instance.topics.includes(range.topic))
         .map(({ end }) => ({ nextOffset: end })),
   }));
 }

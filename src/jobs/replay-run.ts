@@ -106,9 +106,11 @@ export class IsolatedRun {
     }
   }
 
-  /** The tasks of all stages, for whoever reads their state. */
-  get tasks(): readonly StageInstance[] {
-    return this.#stages.flat();
+  /** All tasks, stage by stage, for whoever reads their state. */
+  get tasks(): readonly { readonly instance: StageInstance; readonly partition: number }[] {
+    return this.#stages.flatMap((instances) =>
+      instances.map((instance, partition) => ({ instance, partition })),
+    );
   }
 
   watermark(partition: number): number | undefined {

@@ -13,7 +13,9 @@ import type { LatestView, Task, WindowEntry, WindowView } from '../stream/index.
 import { Top } from './top.ts';
 
 /** What is asked of a task. */
-export type LiveTask = Pick<Task, 'instance' | 'offsets' | 'watermark'>;
+export interface LiveTask extends Pick<Task, 'instance' | 'watermark'> {
+  offsets(): readonly { readonly nextOffset: number }[];
+}
 
 type OpenEntry = WindowEntry<LatencySummary>;
 
