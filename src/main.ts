@@ -343,6 +343,7 @@ class RunningEngine implements Engine {
         clock,
         (scope, id) => this.#databases?.rollups.newest({ scope, id, step: '5m' }),
       ),
+      liveAt: async (atMs) => this.#liveAt.at(atMs),
       history: {
         points: (query) => historyFrom((this.#databases as Databases).rollups).points(query),
         quantile: (query) => historyFrom((this.#databases as Databases).rollups).quantile(query),

@@ -6,6 +6,7 @@ import type {
   HistoryQuery,
   JobsView,
   LiveEntry,
+  LiveVotes,
   LiveWindow,
   ReplayJob,
   ReplayRequest,
@@ -134,6 +135,15 @@ export async function fakeEngine(): Promise<FakeEngine> {
   const jobs = new Map<string, ReplayJob>();
   const state = { ready: true, healthy: true, reasons: [] as string[] };
   const sinks = ['influx.vote-latencies-raw', 'kairos.vote_latency'];
+  const live: LiveVotes = {
+    validators: ({ sort, limit }) => {
+      asked.push({ sort, limit });
+      return ['a', 'b', 'c'].slice(0, limit).map(liveEntry);
+    },
+    validator: (id) => (id === 'a' ? liveEntry('a') : undefined),
+    network: (name) => (name === 'testnet' ? liveEntry('testnet') : undefined),
+    stored: (_, id) => (id === 'elsewhere' ? { ...liveEntry(id), open: null } : undefined),
+  };
   return {
     version: '0.0.0-test',
     broker,
@@ -162,14 +172,10 @@ export async function fakeEngine(): Promise<FakeEngine> {
         ],
       },
     ],
-    live: {
-      validators: ({ sort, limit }) => {
-        asked.push({ sort, limit });
-        return ['a', 'b', 'c'].slice(0, limit).map(liveEntry);
-      },
-      validator: (id) => (id === 'a' ? liveEntry('a') : undefined),
-      network: (name) => (name === 'testnet' ? liveEntry('testnet') : undefined),
-      stored: (_, id) => (id === 'elsewhere' ? { ...liveEntry(id), open: null } : undefined),
+    live,
+    liveAt: async (atMs) => {
+      asked.push({ atMs });
+      return live;
     },
     history: {
       points: async (query: HistoryQuery) => {

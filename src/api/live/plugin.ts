@@ -67,7 +67,7 @@ export async function live(app: FastifyInstance, { engine }: ApiContext): Promis
     },
     async (request) => {
       const { id } = request.params;
-      const entry = whole(engine.live, 'validator', id);
+      const entry = whole(await votesAt(request.query.at), 'validator', id);
       if (entry !== undefined) return entry;
       throw new Refusal('UNKNOWN_VALIDATOR', `no vote of ${JSON.stringify(id)} was seen`);
     },
@@ -86,7 +86,7 @@ export async function live(app: FastifyInstance, { engine }: ApiContext): Promis
     },
     async (request) => {
       const { network } = request.params;
-      const entry = whole(engine.live, 'network', network);
+      const entry = whole(await votesAt(request.query.at), 'network', network);
       if (entry !== undefined) return entry;
       throw new Refusal(
         'UNKNOWN_NETWORK',
