@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are HOCON's substitutions.
-/** The file is the one that KairosDB 1.3.0 ships, its values and comments as they matter here. */
+/** The file is condensed from the one that KairosDB 1.3.0 ships: its forms of keys and values, with values of our own. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const load = (config: object) => {
 };
 
 describe('a kairosdb.conf', () => {
-  const shipped = `
+  const condensed = `
 # comment
 kairosdb: {
 	service.telnet: "org.kairosdb.core.telnet.TelnetServerModule"
@@ -70,7 +70,7 @@ kairosdb.queries.regex_prefix = "regex:"
 `;
 
   test('becomes settings that are right', () => {
-    const { config } = convert(shipped);
+    const { config } = convert(condensed);
     expect(config).toEqual({
       telnet: { port: 4343, host: '0.0.0.0' },
       port: 8081,
@@ -89,7 +89,7 @@ kairosdb.queries.regex_prefix = "regex:"
   });
 
   test('is told about key by key and line by line, without its secrets', () => {
-    const { findings } = convert(shipped);
+    const { findings } = convert(condensed);
     const told = findings.map(({ line, key, kind }) => `${line} ${key.slice(9)} ${kind}`);
     expect(told).toEqual([
       '10 jetty.address note',

@@ -1,7 +1,7 @@
 /**
  * KairosDB's configuration files, flattened: HOCON as real `kairosdb.conf` files use it (comments, nesting, dotted and
- * quoted keys, lists, `+=`, includes, substitutions), and Java properties. Every value keeps its file and line. Written
- * here, because no library of the registry tells lines.
+ * quoted keys, lists, `+=`, includes, substitutions), and Java properties. Every value keeps its file and line. Why it is
+ * our own: decision 0019.
  */
 import { FatalError } from '../../model/index.ts';
 

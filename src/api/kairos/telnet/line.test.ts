@@ -1,4 +1,8 @@
-/** What the real server does with each of these lines was seen on KairosDB 1.3.0 (spec §9). */
+/**
+ * Each of these lines was sent to KairosDB 1.3.0's port 4242 and its point asked for by HTTP: what is a point here was that
+ * very point there (how long it lives was not waited for), and what is none was none. The words why are the original's where it has clear ones; its log says
+ * `Malformed:  1e5`, `Over/underflow:  …`, `Index 3 out of bounds`, `Multiple entries with same key` for the others.
+ */
 import { expect, it } from 'vitest';
 import type { DataPoint } from '../../../model/index.ts';
 import type { Draft } from '../ingest.ts';
