@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { settingsOf, settingsSchema } from '../../src/runtime/index.ts';
 import { projectRoot } from './source.ts';
 
 interface Service {
@@ -26,20 +27,23 @@ const compose = parse(read('docker-compose.yml'), { merge: true }) as {
 const services = Object.entries(compose.services);
 const dockerfile = read('Dockerfile');
 
-/** The contract's names (section Environment); `…_FILE` reads the same from a file. */
-const contract =
-  /^(?:KAFKA_BROKERS|KAFKA_SASL_\w+|KAFKA_TLS|INFLUX_URL|INFLUX_ORG|INFLUX_TOKEN|CASSANDRA_HOSTS|CASSANDRA_DC|CASSANDRA_KEYSPACE|TIDEMARK_DATA|TIDEMARK_PORT|TIDEMARK_TOKENS|TIDEMARK_TELNET_PORT|SINK_BACKOFF_BASE_MS|LOG_LEVEL)(?:_FILE)?$/;
+/** Of every setting; a secret is read from the file that `…_FILE` names, too. */
+const known = new Set(
+  settingsOf(settingsSchema).flatMap(({ environment, secret }) =>
+    secret ? [environment, `${environment}_FILE`] : [environment],
+  ),
+);
 
 it('sets only variables that the service reads', () => {
   const ours = services.filter(([, service]) => service.build !== undefined);
   expect(ours.map(([name]) => name).sort()).toEqual(['setup', 'tidemark']);
   for (const [, { environment }] of ours) {
     expect(Object.keys(environment).length).toBeGreaterThan(5);
-    expect(Object.keys(environment).filter((name) => !contract.test(name))).toEqual([]);
+    expect(Object.keys(environment).filter((name) => !known.has(name))).toEqual([]);
   }
   const inImage = [...dockerfile.matchAll(/\b((?:TIDEMARK|KAFKA|INFLUX|CASSANDRA)_\w+)/g)];
   expect(inImage.length).toBeGreaterThan(1);
-  expect(inImage.filter(([, name]) => !contract.test(name!))).toEqual([]);
+  expect(inImage.filter(([, name]) => !known.has(name))).toEqual([]);
 });
 
 it('waits only for services that exist and tell their health, or that end', () => {
