@@ -490,6 +490,7 @@ describe('the service', () => {
     expect(parameters).toMatchObject([
       { name: 'sort', required: false },
       { name: 'limit', required: false },
+      { name: 'at', required: false },
     ]);
     const html = (await get('/docs')).body;
     for (const path of Object.keys(document.paths)) expect(html).toContain(`<code>${path}</code>`);

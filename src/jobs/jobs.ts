@@ -5,15 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type BackoffPolicy, backoffMs } from '../delivery/index.ts';
-import {
-  FatalError,
-  messageOf,
-  minutes,
-  PoisonError,
-  RetriableError,
-  seconds,
-  TidemarkError,
-} from '../model/index.ts';
+import { FatalError, minutes, PoisonError, RetriableError, seconds } from '../model/index.ts';
 import { type Clock, type Logger, nearest, random } from '../runtime/index.ts';
 import {
   ended,
@@ -23,6 +15,7 @@ import {
   type JobView,
   type Json,
 } from './contract.ts';
+import { explain, Stopped, UnitFailed } from './job-ends.ts';
 import { JobProgress } from './job-progress.ts';
 import { reportOf } from './job-report.ts';
 import { type JobRecord, JobStore, type UnitRecord } from './job-store.ts';
@@ -68,14 +61,6 @@ interface Running {
 /** Units a plan hands to the disk at once. */
 const PLAN_UNITS = 250;
 const REMEMBERED_MAX = 100;
-
-class Stopped extends Error {
-  readonly state: JobState | undefined;
-  constructor(state?: JobState) {
-    super(`the job was ${state ?? 'put down'}`);
-    this.state = state;
-  }
-}
 
 export class Jobs {
   readonly #options: JobsOptions;
@@ -500,16 +485,3 @@ export class Jobs {
     }
   }
 }
-
-class UnitFailed extends Error {
-  readonly attempts: number;
-  constructor(cause: unknown, attempts: number) {
-    super(messageOf(cause), { cause });
-    this.attempts = attempts;
-  }
-}
-
-const explain = (error: unknown): { code: string; message: string } => ({
-  code: error instanceof TidemarkError ? error.code : 'INTERNAL',
-  message: messageOf(error),
-});

@@ -219,7 +219,7 @@ const agentSettings = section({
     default: 'local',
   }),
   environment: text({
-    description: 'Environment in this host’s readings: production, staging…',
+    description: 'Environment in this host’s readings, such as production or staging.',
     environment: 'TIDEMARK_AGENT_ENVIRONMENT',
     default: 'development',
   }),

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { createServer } from '../../src/api/server.ts';
+import { createServer } from '../../src/api/index.ts';
 import { embeddedWideRows } from '../../src/databases/embedded/index.ts';
 import { KairosStore } from '../../src/databases/kairos/index.ts';
 import { fakeEngine } from './fake-engine.ts';

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createServer } from '../../../src/api/index.ts';
 import { KairosStore, type WideRows } from '../../../src/databases/kairos/index.ts';
 import { fakeEngine } from '../../support/fake-engine.ts';
+import { ingestInto } from '../../support/kairos-ingest.ts';
 import { points, topics } from './asks.ts';
 
 /** KairosDB before JDK 19 sometimes prints more digits than a number has. */
@@ -32,7 +33,11 @@ export function kairosQuerySuite(
   beforeAll(async () => {
     opened = await open();
     const kairos = new KairosStore({ rows: opened.rows, nonFinite: 'store' });
-    app = await createServer({ ...(await fakeEngine()), kairos });
+    app = await createServer({
+      ...(await fakeEngine()),
+      kairos,
+      ingest: ingestInto(kairos),
+    });
     expect((await send('/api/v1/datapoints', points)).statusCode).toBe(204);
   });
   afterAll(async () => {
