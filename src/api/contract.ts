@@ -3,7 +3,7 @@
  * also the JSON that leaves the door (contract, HTTP).
  */
 import type { Broker } from '../broker/index.ts';
-import type { Explanation, Jobs, PointName, RollupView } from '../jobs/index.ts';
+import type { DiffReport, Explanation, Jobs, PointName, RollupView } from '../jobs/index.ts';
 import type { Rollup } from '../model/index.ts';
 import type { Alerts } from './alerts/port.ts';
 import type { AnnotationsPort } from './annotations/port.ts';
@@ -152,11 +152,7 @@ export interface ReplayJob {
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly into: readonly string[];
   /** With `diff`. */
-  readonly diff: {
-    readonly compared: number;
-    readonly different: number;
-    readonly examples: readonly string[];
-  } | null;
+  readonly diff: DiffReport | null;
 }
 
 export interface Replays {

@@ -7,11 +7,12 @@ import type { RecordBatch } from '../broker/index.ts';
 
 /**
  * `{"partition","offset","key","timestamp","value"}` of record i, on one line. Bytes that are no UTF-8 are
- * base64, marked by `"encoding":"base64"` (value) or `"keyEncoding":"base64"` (key).
+ * base64, marked by `"encoding":"base64"` (value) or `"keyEncoding":"base64"` (key); `raw` makes all bytes so.
  */
-export function recordJson(batch: RecordBatch, i: number): string {
-  const key = textJson(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!);
-  const value = valueJson(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!);
+export function recordJson(batch: RecordBatch, i: number, raw = false): string {
+  const [ofKey, ofValue] = raw ? [rawJson, rawJson] : [textJson, valueJson];
+  const key = ofKey(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!);
+  const value = ofValue(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!);
   return (
     `{"partition":${batch.partition},"offset":${batch.offsets[i]},` +
     `"key":${key.json}${key.base64 ? ',"keyEncoding":"base64"' : ''},` +
@@ -23,6 +24,11 @@ export function recordJson(batch: RecordBatch, i: number): string {
 interface Rendered {
   readonly json: string;
   readonly base64: boolean;
+}
+
+function rawJson(bytes: Buffer, start: number, end: number): Rendered {
+  if (start === -1) return { json: 'null', base64: false };
+  return { json: `"${bytes.toString('base64', start, end)}"`, base64: true };
 }
 
 function textJson(bytes: Buffer, start: number, end: number): Rendered {

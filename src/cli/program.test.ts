@@ -251,13 +251,19 @@ describe('replay', () => {
 
   test('a diff that finds differences prints them and exits 1', { tags: 'heavy' }, async () => {
     const words = at('replay', 'vote-latency', '--from', 'beginning', '--diff');
-    finish({ diff: { compared: 12, different: 0, examples: [] } });
+    const totals = { changed: 2, onlyInNew: 0, onlyInStored: 0, averagesOnly: 0 };
+    const equal = { compared: 12, different: 0, seriesCompared: 3, seriesEqual: 3, series: [] };
+    finish({ diff: { ...totals, ...equal, changed: 0, examples: [] } });
     expect(await run(words).done).toMatchObject({ code: 0, out: 'compared 12, different 0\n' });
-    finish({ diff: { compared: 12, different: 2, examples: ['votes.rollup.5m x'] } });
+    const fields = { count: { changed: 2, maxAbs: 3, maxRel: 0.25 } };
+    const windows = [{ start: 0, what: 'changed', fields: {} }];
+    const series = [{ topic: 'votes.rollup.5m', key: 'x', equal: 4, ...totals, fields, windows }];
+    const different = { compared: 12, different: 2, seriesCompared: 3, seriesEqual: 2, series };
+    finish({ diff: { ...totals, equal: 10, ...different, examples: [] } });
     expect(await run(words).done).toMatchObject({
       code: 1,
       out: 'compared 12, different 2\n',
-      err: 'votes.rollup.5m x\n',
+      err: 'votes.rollup.5m x: 2 of 6 changed; count by up to 3 (25 %); first 1970-01-01T00:00:00.000Z\n',
     });
     expect(engine.asked[0]).toMatchObject({ from: { offset: 0 }, diff: true });
   });

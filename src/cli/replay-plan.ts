@@ -21,8 +21,13 @@ interface ListedTopic {
   }[];
 }
 
-export async function planReplay(client: Client, request: ReplayRequest): Promise<PlannedRange[]> {
-  const names = await inputsOf(client, request.name);
+/** Of a topology that the engine has not, `inputs` are the topics that it reads. */
+export async function planReplay(
+  client: Client,
+  request: ReplayRequest,
+  inputs?: ReadonlySet<string>,
+): Promise<PlannedRange[]> {
+  const names = inputs ?? (await inputsOf(client, request.name));
   const { topics } = await client.get<{ topics: ListedTopic[] }>('/v1/topics?internal=true');
   const plan: PlannedRange[] = [];
   for (const topic of topics.filter(({ name }) => names.has(name))) {
@@ -71,7 +76,8 @@ function sourcesOf({ graph }: TopologyView): Set<string> {
   );
 }
 
-async function offsetAt(
+/** Of the first record at or after a time; the end when there is none. */
+export async function offsetAt(
   client: Client,
   topic: string,
   partition: number,

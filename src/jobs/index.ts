@@ -16,6 +16,7 @@ export {
   copySeries,
   unitsAtOnce,
 } from './copy-series.ts';
+export { type DiffReport, diffLines } from './diff-report.ts';
 export { type Explanation, explain, type PointName, parsePoint } from './explain.ts';
 export { reportText } from './job-report.ts';
 export { defaultJobPolicy, type JobPolicy, Jobs, type JobsOptions } from './jobs.ts';
@@ -38,6 +39,6 @@ export {
   Replays,
   replayKind,
 } from './replay.ts';
-export type { DiffReport } from './replay-diff.ts';
-export type { ReplayPoint } from './replay-range.ts';
+export { type DiffParts, diffReplay } from './replay-offline.ts';
+export type { ReplayLog, ReplayPoint } from './replay-range.ts';
 export * from './rollups/index.ts';

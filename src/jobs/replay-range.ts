@@ -4,6 +4,9 @@ import { FatalError, minutes } from '../model/index.ts';
 
 export type ReplayPoint = { readonly time: number } | { readonly offset: number };
 
+/** What a replay needs of a log: to look, nothing else. */
+export type ReplayLog = Pick<Broker, 'describeTopics' | 'read' | 'offsetAt'>;
+
 export interface PartitionRange extends TopicPartition {
   /** Where reading begins: before `from`, so that dedup and open windows are warm when it comes. */
   readonly start: number;
@@ -20,7 +23,7 @@ export const WARM_UP_MS = minutes(20);
  * @throws FatalError RANGE_INVALID when `to` is before `from`.
  */
 export async function replayRanges(
-  broker: Broker,
+  broker: ReplayLog,
   topics: readonly string[],
   from: ReplayPoint,
   to: ReplayPoint | undefined,
@@ -60,7 +63,7 @@ const bothOfOneKind = (from: ReplayPoint, to: ReplayPoint | undefined): boolean 
   to !== undefined && 'offset' in from === 'offset' in to;
 
 async function warmStart(
-  broker: Broker,
+  broker: ReplayLog,
   at: TopicPartition,
   from: number,
   firstOffset: number,

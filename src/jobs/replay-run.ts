@@ -2,7 +2,7 @@
  * One replay: a topology run again over a past stretch of the log, in isolation. It reads with random access,
  * joins no group, commits nothing and appends nothing; what it derives goes to whoever takes it.
  */
-import type { Broker, RecordBatch } from '../broker/index.ts';
+import type { RecordBatch } from '../broker/index.ts';
 import {
   type OutputRecord,
   recordBatchOf,
@@ -10,11 +10,11 @@ import {
   type StageOutputs,
   type Topology,
 } from '../stream/index.ts';
-import { type PartitionRange, WARM_UP_MS } from './replay-range.ts';
+import { type PartitionRange, type ReplayLog, WARM_UP_MS } from './replay-range.ts';
 
 export interface ReplayRunOptions {
   readonly topology: Topology;
-  readonly broker: Broker;
+  readonly broker: ReplayLog;
   readonly ranges: readonly PartitionRange[];
   readonly signal: AbortSignal;
   /** Waits between batches, so that what is live goes first. */
@@ -28,8 +28,8 @@ export interface ReplayRunOptions {
 
 const READ_BYTES = 512 * 1024;
 
-/** Resolves at the end of the ranges; rejects with the signal's reason when it aborts. */
-export async function runReplay(options: ReplayRunOptions): Promise<void> {
+/** Resolves at the end of the ranges with the time from which on windows were read whole; rejects with the signal's reason when it aborts. */
+export async function runReplay(options: ReplayRunOptions): Promise<number> {
   const { topology, broker, ranges, signal, pace, take, onProgress } = options;
   const partitions = Math.max(1, ...ranges.map((range) => range.partition + 1));
   const run = new IsolatedRun(topology, partitions);
@@ -70,9 +70,10 @@ export async function runReplay(options: ReplayRunOptions): Promise<void> {
   if (options.finish === true) {
     await run.finish();
     await take(run.takeOutputs());
-    return;
+    return Number.NEGATIVE_INFINITY;
   }
   await take(covered.whole(run.takeOutputs()));
+  return covered.wholeFrom;
 }
 
 const more = (cursor: { readonly range: PartitionRange; readonly at: number }): boolean =>
@@ -175,6 +176,10 @@ export class IsolatedRun {
 /** Lets only those windows through whose every record lies within what was read. */
 class Coverage {
   #wholeFrom = Number.NEGATIVE_INFINITY;
+
+  get wholeFrom(): number {
+    return this.#wholeFrom;
+  }
 
   /** The first event time of a partition whose reading began in the middle. */
   sawFirst(eventTimeMs: number): void {

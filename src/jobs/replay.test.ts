@@ -175,6 +175,11 @@ describe('a replay', () => {
     expect(job.diff?.different).toBeGreaterThan(10);
     expect(job.diff?.different).toBeLessThan(job.diff?.compared as number);
     expect(job.diff?.examples[0]).toMatch(/^counts a 1970-.*: changed$/);
+    // The row that only tells of late ticks has no count, and is the window's last.
+    const [series] = job.diff?.series ?? [];
+    const changed = job.diff?.changed;
+    expect(series).toMatchObject({ key: 'a', changed, fields: { n: { changed, maxRel: 1 } } });
+    expect(series?.windows[0]).toMatchObject({ what: 'changed', fields: { n: { new: 0 } } });
   });
 
   it('compares records that are about no window byte by byte', async () => {
@@ -206,11 +211,16 @@ describe('a replay', () => {
     await runner.stop();
     const diff = async (topology: Topology) =>
       (await ended(jobs(topology), { name: 'shouting', from: { offset: 0 }, diff: true })).diff;
-    expect(await diff(live)).toEqual({ compared: 9, different: 0, examples: [] });
+    expect(await diff(live)).toMatchObject({ compared: 9, different: 0, equal: 9, series: [] });
     expect(await diff(shout('?'))).toMatchObject({
-      compared: 9,
-      different: 3,
-      examples: Array(3).fill('shouts a: only in the replay'),
+      compared: 12,
+      different: 6,
+      onlyInNew: 3,
+      onlyInStored: 3,
+      examples: [
+        ...Array(3).fill('shouts a: only in new'),
+        ...Array(3).fill('shouts a: only in stored'),
+      ],
     });
   });
 

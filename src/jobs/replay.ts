@@ -20,8 +20,9 @@ import {
   type Topology,
 } from '../stream/index.ts';
 import { ended, type JobKind, type JobView, type Json } from './contract.ts';
+import type { DiffReport } from './diff-report.ts';
 import type { Jobs } from './jobs.ts';
-import { type DiffReport, StoredRecords } from './replay-diff.ts';
+import { RecordDiff } from './replay-diff.ts';
 import { type PartitionRange, type ReplayPoint, replayRanges } from './replay-range.ts';
 import { runReplay } from './replay-run.ts';
 
@@ -64,6 +65,8 @@ type ReplayInput = {
   readonly ranges: readonly (Json & PartitionRange)[];
   readonly into: readonly string[];
   readonly diff: boolean;
+  /** Everything that is there is read. */
+  readonly isAll: boolean;
 };
 
 /** Live lag, in records, that a replay may see without waiting. */
@@ -89,24 +92,27 @@ export function replayKind(parts: ReplayParts): JobKind<ReplayInput> {
       // No names: the sinks it goes to were chosen when it was asked for.
       const into = input.into.length > 0 ? intoOf(parts, topology, input.into) : [];
       const stored = input.diff
-        ? await StoredRecords.read(broker, topology.outputs, signal)
+        ? await RecordDiff.read(broker, topology.outputs, signal)
         : undefined;
       const feeds = into.map((feed) => new FeedRun(feed, sinks, signal));
-      await runReplay({
+      const wholeFrom = await runReplay({
         topology,
         broker,
         ranges: input.ranges,
         signal,
         pace: () => pace(parts, signal),
         take: async (outputs) => {
-          stored?.compare(outputs.records);
+          stored?.take(outputs.records);
           for (const feed of feeds) await feed.take(topology, outputs);
         },
         onProgress: progress,
       });
+      const reach = { wholeFrom, isAll: input.isAll };
       return {
         done: recordsIn(input),
-        ...(stored === undefined ? {} : { result: stored.report() as unknown as Json }),
+        ...(stored === undefined
+          ? {}
+          : { result: (await stored.report(broker, reach, signal)) as unknown as Json }),
       };
     },
   };
@@ -145,6 +151,7 @@ async function inputOf(parts: ReplayParts, asked: unknown): Promise<ReplayInput>
     ranges: ranges as ReplayInput['ranges'],
     into: into.map(({ name }) => name),
     diff: request.diff === true,
+    isAll: request.to === undefined && ranges.every(({ whole }) => whole),
   };
 }
 

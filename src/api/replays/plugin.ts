@@ -40,6 +40,16 @@ const ReplayBody = Type.Object(
   { additionalProperties: false },
 );
 
+const count = (description: string) => ({ type: 'integer', description });
+
+const counts = {
+  equal: count('The same on both sides.'),
+  changed: count('On both sides, with other values.'),
+  onlyInNew: count('Derived, not stored.'),
+  onlyInStored: count('Stored, not derived.'),
+  averagesOnly: count('Differ in a moving average alone, which counts a window that differs.'),
+};
+
 const JobShape = Type.Object({
   id: Type.String(),
   name: Type.String(),
@@ -60,9 +70,43 @@ const JobShape = Type.Object({
   into: Type.Array(Type.String()),
   diff: nullable({
     type: 'object',
+    description:
+      'With diff: what a replay derives beside what is stored, in windows (or records that have none).',
     properties: {
-      compared: { type: 'integer' },
-      different: { type: 'integer' },
+      compared: count('All that both sides have come to.'),
+      different: count('changed + onlyInNew + onlyInStored.'),
+      ...counts,
+      seriesCompared: count('Topics and keys.'),
+      seriesEqual: count('Those without a difference.'),
+      series: {
+        type: 'array',
+        description: 'Those that differ; the first 1,000.',
+        items: {
+          type: 'object',
+          properties: {
+            topic: { type: 'string' },
+            key: { type: 'string' },
+            ...counts,
+            fields: {
+              type: 'object',
+              description: 'By field: in how many windows it differs, and by how much at most.',
+              additionalProperties: {
+                type: 'object',
+                properties: {
+                  changed: { type: 'integer' },
+                  maxAbs: { type: ['number', 'null'] },
+                  maxRel: { type: ['number', 'null'] },
+                },
+              },
+            },
+            windows: {
+              type: 'array',
+              description: 'The first of those that differ; of all series at most 5,000.',
+              items: { type: 'object', additionalProperties: true },
+            },
+          },
+        },
+      },
       examples: { type: 'array', items: { type: 'string' } },
     },
   }),

@@ -13,6 +13,8 @@ export interface PageRequest {
   readonly partition: number;
   readonly from: string;
   readonly limit: number;
+  /** Keys and values as base64, byte for byte. */
+  readonly raw?: boolean;
 }
 
 /** `{"records":[…],"next":offset}`; `next` is where the following page starts, also when this one is empty. */
@@ -31,7 +33,7 @@ export async function readPage(broker: Broker, request: PageRequest): Promise<st
         next = batch.offsets[i]!;
         break;
       }
-      const json = recordJson(batch, i);
+      const json = recordJson(batch, i, request.raw);
       records.push(json);
       bytes += json.length;
     }

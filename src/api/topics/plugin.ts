@@ -27,6 +27,11 @@ const RecordsQuery = query({
     }),
   ),
   limit: Type.Integer({ minimum: 1, maximum: PAGE_LIMIT_MAX, default: 100 }),
+  encoding: Type.Optional(
+    Type.Literal('base64', {
+      description: 'Of a page: keys and values as base64, byte for byte. Default: readable.',
+    }),
+  ),
 });
 
 const RecordShape = Type.Object({
@@ -174,7 +179,7 @@ export async function topics(app: FastifyInstance, context: ApiContext): Promise
     },
     async (request, reply) => {
       const { topic } = request.params;
-      const { partition, from, limit } = request.query;
+      const { partition, from, limit, encoding } = request.query;
       const wantsFeed = request.headers.accept?.includes('text/event-stream') === true;
       if (!wantsFeed || request.method !== 'GET') {
         const page = await readPage(engine.broker, {
@@ -182,6 +187,7 @@ export async function topics(app: FastifyInstance, context: ApiContext): Promise
           partition: partition ?? 0,
           from: from ?? 'beginning',
           limit,
+          raw: encoding === 'base64',
         });
         // Already text: the serializer must not quote it.
         return reply.type('application/json; charset=utf-8').serializer(String).send(page);

@@ -1,10 +1,14 @@
-/** `tidemark replay NAME`: a topology or sink again, from offsets or times, as a job of the engine. */
+/**
+ * `tidemark replay NAME`: a topology or sink again, from offsets or times, as a job of the engine. A topology from a
+ * file is run here, over the engine's records: an engine runs no code that it was not started with.
+ */
 import { Command } from 'commander';
 import type { ReplayJob, ReplayRequest } from '../../api/index.ts';
 import { FatalError } from '../../model/index.ts';
 import type { Client } from '../client.ts';
 import { type CliContext, type ReachFlags, withClient, withReach } from '../context.ts';
 import { showProgress } from '../progress.ts';
+import { isTopologyFile, replayFile } from '../replay-file.ts';
 import { planReplay } from '../replay-plan.ts';
 import { renderTable } from '../table.ts';
 import { write } from '../terminal.ts';
@@ -17,22 +21,32 @@ interface Flags extends ReachFlags {
   readonly to?: string;
   readonly into?: readonly string[];
   readonly diff?: boolean;
+  readonly against?: readonly string[];
   readonly dryRun?: boolean;
 }
 
 export function replayCommand(context: CliContext): Command {
   const command = new Command('replay')
     .description('replay a topology or a sink from offsets or times, beside the live stream')
-    .argument('<name>', 'a topology or a sink')
+    .argument('<name>', 'a topology or a sink; with --diff also a file: ./mine.ts')
     .requiredOption('--from <position>', 'an offset, a time (ms or ISO 8601) or beginning')
     .option('--to <position>', 'an offset or a time, exclusive (default: the end)')
     .option('--into <sink>', 'write into this sink; may be repeated', collect)
     .option('--diff', 'compare with what is stored, write nothing; exit code 1 when they differ')
+    .option(
+      '--against <name>',
+      'of a file: the topology that it would replace (default: of the same name)',
+      collect,
+    )
     .option('--dry-run', 'print what would be read');
   return withReach(command).action(async (name: string, flags: Flags) => {
     const request = await requestOf(name, flags);
     return withClient(context, flags, (client) =>
-      flags.dryRun ? dryRun(context, client, request, flags) : run(context, client, request, flags),
+      isTopologyFile(name)
+        ? fromFile(context, client, request, flags)
+        : flags.dryRun
+          ? dryRun(context, client, request, flags)
+          : run(context, client, request, flags),
     );
   });
 }
@@ -40,6 +54,12 @@ export function replayCommand(context: CliContext): Command {
 async function requestOf(name: string, flags: Flags): Promise<ReplayRequest> {
   if (flags.diff && flags.into !== undefined) {
     throw new UsageError('--diff writes nothing, so it goes without --into');
+  }
+  if (isTopologyFile(name) && !flags.diff && !flags.dryRun) {
+    throw new UsageError('a topology from a file is only compared: add --diff');
+  }
+  if (flags.against !== undefined && !isTopologyFile(name)) {
+    throw new UsageError('--against goes with a file');
   }
   return {
     name,
@@ -85,14 +105,19 @@ async function run(
   await report(context, job, flags);
 }
 
-async function report(context: CliContext, job: ReplayJob, flags: Flags): Promise<void> {
+async function report(
+  context: CliContext,
+  job: Omit<ReplayJob, 'id'>,
+  flags: Flags,
+): Promise<void> {
   const { terminal } = context;
   if (flags.json) {
     await write(terminal.stdout, `${JSON.stringify(job)}\n`);
   } else if (job.diff !== null && job.state === 'done') {
-    const { compared, different, examples } = job.diff;
+    const { diffLines } = await import('../../jobs/index.ts');
+    const { compared, different } = job.diff;
     await write(terminal.stdout, `compared ${compared}, different ${different}\n`);
-    for (const example of examples) await write(terminal.stderr, `${example}\n`);
+    for (const line of diffLines(job.diff)) await write(terminal.stderr, `${line}\n`);
   } else if (job.state === 'done') {
     const into = job.into.length === 0 ? '' : ` into ${job.into.join(', ')}`;
     await write(terminal.stdout, `replayed ${job.progress.done} records of ${job.name}${into}\n`);
@@ -107,13 +132,34 @@ async function report(context: CliContext, job: ReplayJob, flags: Flags): Promis
   );
 }
 
-async function dryRun(
+async function fromFile(
   context: CliContext,
   client: Client,
   request: ReplayRequest,
   flags: Flags,
 ): Promise<void> {
-  const plan = await planReplay(client, request);
+  const { topologies, compare } = await replayFile(
+    context.terminal,
+    client,
+    request,
+    flags.against,
+  );
+  for (const topology of topologies) {
+    if (flags.dryRun) {
+      const inputs = topology.sources.filter(({ stage }) => stage === 0);
+      await dryRun(context, client, request, flags, new Set(inputs.map(({ topic }) => topic)));
+    } else await report(context, await compare(topology), flags);
+  }
+}
+
+async function dryRun(
+  context: CliContext,
+  client: Client,
+  request: ReplayRequest,
+  flags: Flags,
+  inputs?: ReadonlySet<string>,
+): Promise<void> {
+  const plan = await planReplay(client, request, inputs);
   const records = plan.reduce((sum, { from, to }) => sum + to - from, 0);
   const text = flags.json
     ? `${JSON.stringify({ name: request.name, records, partitions: plan })}\n`
