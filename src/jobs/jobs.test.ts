@@ -111,6 +111,25 @@ describe('a job', () => {
     expect(attempts).toHaveLength(20);
   });
 
+  it('never counts a unit twice, whenever it is asked', async () => {
+    const jobs = openJobs(counting(async (_, { progress }) => progress(10)));
+    const { id } = await jobs.start('count', { n: 40 });
+    const seen: number[] = [];
+    let over = false;
+    const end = jobs.settled(id).then(() => {
+      over = true;
+    });
+    while (!over) {
+      seen.push(jobs.get(id)?.progress.done ?? -1);
+      await systemClock.sleep(0);
+    }
+    await end;
+    seen.push(jobs.get(id)?.progress.done ?? -1);
+    expect(seen.length).toBeGreaterThan(10);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(seen.at(-1)).toBe(400);
+  });
+
   it('tries again what the world was in the way of, and what it did before is not counted', async () => {
     const jobs = openJobs(
       counting(async (unit, { attempt, progress }) => {

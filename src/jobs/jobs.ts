@@ -362,8 +362,10 @@ export class Jobs {
         });
       });
       // What was done counts even when the job is told to stop at this very moment.
-      await this.#settle(id, { ...unit, outcome });
+      const settled = this.#settle(id, { ...unit, outcome });
+      // The job's record counts it from this line on, before the commit: here it must count no more.
       work.end(outcome.done);
+      await settled;
       unitsEnded(kind.name, 'done');
     } catch (error) {
       work.drop();

@@ -261,7 +261,11 @@ describe('a running engine', () => {
 
   test('has no backlog once all is stored', async () => {
     const { sinks } = await getJson<{ sinks: { sink: string }[] }>(`${url}/v1/backlog`);
-    expect(sinks.map(({ sink }) => sink)).toEqual(['history', 'kairos.votes', 'kairos.rollups']);
+    expect(sinks.map(({ sink }) => sink)).toEqual([
+      ...['history', 'kairos.votes', 'kairos.rollups'],
+      ...['fleet-history', 'kairos.metrics', 'kairos.metrics-rollups'],
+      ...['kairos.points', 'alerts-send-log'],
+    ]);
     for (const sink of sinks)
       expect(sink).toMatchObject({
         points: 0,
