@@ -26,7 +26,8 @@ describe.skipIf(!needs(['KAFKA_BROKERS']))('the first topology on Kafka', () => 
     await installation?.leave();
   });
 
-  it('gives what the guide says the embedded log gives', async () => {
+  // Packing and installing alone may take a minute or two.
+  it('gives what the guide says the embedded log gives', { timeout: 400_000 }, async () => {
     installation = await installed();
     folder = await mkdtemp(join(tmpdir(), 'tidemark-guide-kafka-'));
     await symlink(join(installation.app, 'node_modules'), join(folder, 'node_modules'));

@@ -56,10 +56,10 @@ export interface FollowOptions {
   readonly see: (followed: Followed) => void;
 }
 
-const BACKGROUND_WITHIN_MS = 30_000;
-const COMMAND_WITHIN_MS = 30_000;
+const BACKGROUND_WITHIN_MS = 90_000;
+const COMMAND_WITHIN_MS = 90_000;
 const STOP_WITHIN_MS = 20_000;
-const EVENTUALLY_WITHIN_MS = 10_000;
+const EVENTUALLY_WITHIN_MS = 45_000;
 const EVENTUALLY_POLL_MS = 250;
 
 /** Rejects at the first block that does not do what the guide says. */
