@@ -1,4 +1,5 @@
 /** `replay --diff` of a topology that no engine runs: over a log that is only read, by whoever has the topology. */
+import { FatalError } from '../model/index.ts';
 import type { Topology } from '../stream/index.ts';
 import type { DiffReport } from './diff-report.ts';
 import { RecordDiff } from './replay-diff.ts';
@@ -16,11 +17,18 @@ export interface DiffParts {
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** @throws FatalError RANGE_INVALID. */
+/** @throws FatalError RANGE_INVALID, UNKNOWN_TOPIC. */
 export async function diffReplay(parts: DiffParts): Promise<DiffReport> {
   const { log, topology, signal, from, to } = parts;
   const inputs = [...new Set(topology.sources.filter((s) => s.stage === 0).map((s) => s.topic))];
   const ranges = await replayRanges(log, inputs, from, to);
+  if (ranges.length === 0) {
+    // Nothing would differ, and a pipeline would take that for good news.
+    throw new FatalError(
+      `the log has no topic ${inputs.join(' or ')}, which ${topology.name} reads; is this the right engine?`,
+      { code: 'UNKNOWN_TOPIC', context: { topics: inputs } },
+    );
+  }
   const total = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
   const outputs = [...new Set([...topology.outputs, ...parts.against])];
   const diff = await RecordDiff.read(log, outputs, signal);

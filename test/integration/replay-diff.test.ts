@@ -143,4 +143,10 @@ describe('replay --diff of a file, beside the engine that runs', () => {
       printed: expect.stringMatching(/^compared [1-9]\d*, different 0\n$/),
     });
   });
+
+  test('a topology whose input is not there is refused, not called equal', async () => {
+    const { code, printed } = await diff(join(project, 'examples/word-count.ts'), '--from', '0');
+    expect(code).not.toBe(0);
+    expect(printed).toMatch(/has no topic lines, which word-count reads/);
+  });
 });
