@@ -24,7 +24,7 @@ export interface SeriesDiff {
   readonly changed: number;
   readonly onlyInNew: number;
   readonly onlyInStored: number;
-  /** Windows where nothing but the moving average differs, because of a window before that differs itself. */
+  /** Windows where nothing but the moving average differs, because of a window before that differs itself or was not read. */
   readonly averagesOnly: number;
   readonly fields: Readonly<Record<string, FieldChange>>;
   /** The first of those that differ; of all series together at most WINDOWS_MAX. */
@@ -89,15 +89,19 @@ export class DiffSummary {
     this.#note(series, place, { what: `only in ${side}`, fields: {} });
   }
 
-  /** Without fields: they were too many to keep. */
-  changed(place: Place, fields: WindowChange['fields'] = {}): void {
+  /** Without fields: they were too many to keep. Before `wholeFrom` nothing was read that an average could count. */
+  changed(
+    place: Place,
+    fields: WindowChange['fields'] = {},
+    wholeFrom = Number.NEGATIVE_INFINITY,
+  ): void {
     const series = this.#of(place);
     const names = Object.keys(fields);
     const { start = 0, end = 0 } = place;
     const isEcho =
       names.length === 1 &&
       names[0] === AVERAGE &&
-      series.newest >= start - AVERAGED_BEFORE * (end - start);
+      Math.max(series.newest, wholeFrom) >= start - AVERAGED_BEFORE * (end - start);
     if (isEcho) {
       series.averagesOnly++;
       return;
@@ -225,7 +229,7 @@ export function diffLines(report: DiffReport): readonly string[] {
   if (more > 0) lines.push(`and ${more} more series; --json has them`);
   if (report.averagesOnly > 0) {
     lines.push(
-      `${report.averagesOnly} more windows differ only in a moving average that counts one of these`,
+      `${report.averagesOnly} more windows differ only in a moving average, which counts windows that differ or were not read`,
     );
   }
   return lines;

@@ -152,7 +152,7 @@ export class RecordDiff {
       if (stored === derived) this.#summary.equal(at);
       else if (stored === undefined) this.#summary.only('new', at);
       else if (derived === undefined) this.#summary.only('stored', at);
-      else this.#summary.changed(at, change);
+      else this.#summary.changed(at, change, wholeFrom);
     }
   }
 

@@ -47,7 +47,9 @@ const counts = {
   changed: count('On both sides, with other values.'),
   onlyInNew: count('Derived, not stored.'),
   onlyInStored: count('Stored, not derived.'),
-  averagesOnly: count('Differ in a moving average alone, which counts a window that differs.'),
+  averagesOnly: count(
+    'Differ in a moving average alone, which counts a window that differs or was not read.',
+  ),
 };
 
 const JobShape = Type.Object({
