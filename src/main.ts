@@ -18,6 +18,7 @@ import {
   Replays,
   type RollupScheduler,
   replayKind,
+  verifyKind,
 } from './jobs/index.ts';
 import {
   type Clock,
@@ -38,6 +39,7 @@ import {
   type BoundFeed,
   type Databases,
   type FeedSet,
+  influxOf,
   kairosWriteOptions,
   openDatabases,
 } from './wiring/feeds.ts';
@@ -56,6 +58,7 @@ import type { RunningFeed } from './wiring/running-feed.ts';
 import { Sinks } from './wiring/sinks.ts';
 import { storedQueries } from './wiring/stored-queries.ts';
 import { drawingOf, taskView } from './wiring/topology-view.ts';
+import { verifiedSinks } from './wiring/verified-sinks.ts';
 
 export interface EngineOptions {
   /** Default: the settings'. */
@@ -180,16 +183,25 @@ class RunningEngine implements Engine {
     const { pointsTopic: topic } = this.#parts;
     const write = kairosWriteOptions;
     this.#points = new Points({ settings, broker, clock, logger, store, write, topic });
+    const replayed = migratedTopologies(new Set(feeds.map(({ sink }) => sink)));
     const replays = replayKind({
       broker,
       clock,
-      topologies: [...topologies, ...migratedTopologies(new Set(feeds.map(({ sink }) => sink)))],
+      topologies: [...topologies, ...replayed],
       feeds: feeds.map(({ feed }) => feed),
       sinks: new Map<string, SinkPort>(feeds.map(({ sink, port }) => [sink, port])),
       liveLag: () => this.#liveLag(),
     });
     this.#rollups = openRollups(settings, { store: this.#databases.kairos, clock, logger });
-    this.#jobs = openJobs(settings, { kinds: [replays], clock, logger });
+    const sinks = verifiedSinks({
+      feeds,
+      replayed,
+      influx: influxOf(settings),
+      kairos: store,
+      clock,
+    });
+    const verify = verifyKind({ broker, sinks });
+    this.#jobs = openJobs(settings, { kinds: [replays, verify], clock, logger });
     const policy = { intervalMs: settings.epochs.intervalMs };
     if (this.#parts.alerting && roles.size > 0) {
       const { alerts: config } = this.#parts;

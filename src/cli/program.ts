@@ -25,6 +25,7 @@ import { simulateCommand } from './commands/simulate.ts';
 import { subscribeCommand } from './commands/subscribe.ts';
 import { topicsCommand } from './commands/topics.ts';
 import { upCommand } from './commands/up.ts';
+import { verifyCommand } from './commands/verify.ts';
 import type { CliContext } from './context.ts';
 import { loadMain, type MainModule } from './engine.ts';
 import { type Terminal, write } from './terminal.ts';
@@ -43,6 +44,7 @@ const commands = [
   subscribeCommand,
   replayCommand,
   explainCommand,
+  verifyCommand,
   describeCommand,
   topicsCommand,
   lagCommand,

@@ -42,3 +42,4 @@ export {
 export { type DiffParts, diffReplay } from './replay-offline.ts';
 export type { ReplayLog, ReplayPoint } from './replay-range.ts';
 export * from './rollups/index.ts';
+export * from './verify/index.ts';

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import {
+  bucketInfluxql,
   InfluxqlReader,
   InfluxSink,
   influxConfig,
@@ -68,15 +69,7 @@ async function targetOf(
 ): Promise<CopyTarget> {
   const sink = new InfluxSink({ config, bucket });
   await sink.connect();
-  // 2.x finds a bucket `db/rp` for the database and policy of these names, and `db` for its default.
-  const [database, retentionPolicy] = bucket.split(/\/(.*)/s) as [string, string | undefined];
-  const reader = new InfluxqlReader({
-    url: config.url,
-    database,
-    ...(retentionPolicy === undefined ? {} : { retentionPolicy }),
-    authorization: `Token ${config.token}`,
-    who: 'the target',
-  });
+  const reader = bucketInfluxql(config, bucket, 'the target');
   return {
     write: (points, signal) => sink.write(points, signal),
     digest: ({ measurement, schema, ...slice }, signal) =>

@@ -142,7 +142,7 @@ it('beside newer live votes they go a way of their own, into the same sinks, and
   expect(ends).toMatchObject({ votes: 1, 'votes.migrated': VOTES, 'votes.late': 0 });
 });
 
-it('that is killed in the middle of an hour leaves no vote out and none twice', async () => {
+it('that is interrupted in the middle of an hour, and run again, leaves no vote out and none twice', async () => {
   const file = join(folder, 'old.db');
   makeDatabase(file, (ms) => ms);
   for (const delayMs of [40, 90, 150, 400]) {

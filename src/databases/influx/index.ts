@@ -9,7 +9,7 @@ export {
 export { encodeLine, storedMeasurement, storedName } from './codec.ts';
 export { type InfluxConfig, influxConfig, influxConfigSchema } from './config.ts';
 export type { RollupQuery } from './flux.ts';
-export { type InfluxqlConfig, InfluxqlReader } from './influxql.ts';
+export { bucketInfluxql, type InfluxqlConfig, InfluxqlReader } from './influxql.ts';
 export { InfluxReader, type InfluxReaderOptions, type RollupRange } from './reader.ts';
 export type { InfluxRollup, Row } from './row.ts';
 export {
@@ -22,7 +22,7 @@ export {
   VOTE_MEASUREMENT,
   voteBuckets,
 } from './schema.ts';
-export { type BucketReport, setupBuckets } from './setup.ts';
+export { type BucketReport, bucketRetentionMs, setupBuckets } from './setup.ts';
 export { InfluxSink, type InfluxSinkOptions } from './sink.ts';
 export {
   type QueryName,

@@ -10,6 +10,7 @@ import {
   RetriableError,
   type TidemarkError,
 } from '../../model/index.ts';
+import type { InfluxConfig } from './config.ts';
 import {
   type Cell,
   DocumentSplitter,
@@ -331,6 +332,22 @@ export class InfluxqlReader {
     // Timeouts and shutdowns are told like this; what is wrong for good is told again, until attempts run out.
     return new RetriableError(said, { code: 'INFLUX_QUERY_FAILED' });
   }
+}
+
+/** A bucket of a 2.x, which finds `db/rp` for the database and policy of these names, and `db` for its default. */
+export function bucketInfluxql(
+  { url, token }: InfluxConfig,
+  bucket: string,
+  who: string,
+): InfluxqlReader {
+  const [database, retentionPolicy] = bucket.split(/\/(.*)/s) as [string, string | undefined];
+  return new InfluxqlReader({
+    url,
+    database,
+    ...(retentionPolicy === undefined ? {} : { retentionPolicy }),
+    authorization: `Token ${token}`,
+    who,
+  });
 }
 
 const pointsIn = ({ fields, tags }: MeasurementSchema) => ({ fields: fields.length, tags });

@@ -82,6 +82,28 @@ async function setupBucket(
   return { bucket, done: 'changed', detail: changes.join(', ') };
 }
 
+/** How long a bucket keeps points, ms; 0 = for ever. A token that may read the bucket is enough. */
+export async function bucketRetentionMs(
+  config: InfluxConfig,
+  bucket: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { json } = await call(config, `look up bucket "${bucket}"`, {
+    method: 'GET',
+    path: '/api/v2/buckets',
+    query: { name: bucket },
+    signal,
+  });
+  const found = ((json as { buckets?: Bucket[] }).buckets ?? []).find(
+    ({ name }) => name === bucket,
+  );
+  if (found !== undefined) return (found.retentionRules[0]?.everySeconds ?? 0) * 1_000;
+  throw new FatalError(`the token sees no bucket "${bucket}"; run \`tidemark setup\``, {
+    code: 'INFLUX_NOT_FOUND',
+    context: { bucket },
+  });
+}
+
 /** Rejects with FatalError INFLUX_NOT_FOUND when the token sees no such organisation. */
 export async function organisationId(config: InfluxConfig, signal?: AbortSignal): Promise<string> {
   const reply = await call(config, `look up organisation "${config.org}"`, {

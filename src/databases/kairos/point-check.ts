@@ -65,4 +65,11 @@ export function reasonAgainstValue(
   }
 }
 
+/** All of one point. */
+export const reasonAgainstPoint = (
+  point: DataPoint,
+  nonFinite: 'reject' | 'store',
+): string | undefined =>
+  reasonAgainstSeries(point.metric, point.tags) ?? reasonAgainstValue(point, nonFinite);
+
 const signsIn = (text: string): number => text.match(/[:=]/g)?.length ?? 0;

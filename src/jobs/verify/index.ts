@@ -1,0 +1,9 @@
+/** Verifying sinks against their topics. */
+export type { PointForm, VerifiedFeed, VerifiedSink } from './contract.ts';
+export {
+  type VerifyInput,
+  type VerifyParts,
+  type VerifyRequest,
+  type VerifyResult,
+  verifyKind,
+} from './verify.ts';
