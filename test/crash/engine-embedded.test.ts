@@ -109,7 +109,9 @@ test('twenty kills -9 while votes are processed change no byte of topics, points
   for (const [life, { from, delayMs }] of killSchedule(KILLS, 1, { lifeMsMax: 300 }).entries()) {
     // In ten portions and short lives, so that most kills find work in hand, however fast the machine.
     if (life % 2 === 0) await append(data, votes.slice(life * 20_000, (life + 2) * 20_000));
-    const engine = EngineProcess.forThisTest({ data, environment });
+    // Nothing beside: it listens while the votes of this life are still before it.
+    const flags = ['--topology', 'vote-latency'];
+    const engine = EngineProcess.forThisTest({ data, environment, flags });
     if (from === 'listening') await engine.url();
     await systemClock.sleep(delayMs);
     expect(engine.isAlive, engine.report).toBe(true);
