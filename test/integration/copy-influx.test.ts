@@ -15,13 +15,14 @@ import { needs } from '../support/require.ts';
 const FROM_MS = Date.UTC(2024, 0, 31, 22, 30);
 
 describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
-  const config = influxFromEnvironment();
+  let config: ReturnType<typeof influxFromEnvironment>;
   let old: OldInflux;
   let folder: string;
   let databases = 0;
   let database: string;
 
   beforeAll(async () => {
+    config = influxFromEnvironment();
     old = await OldInflux.start();
     folder = await mkdtemp(join(tmpdir(), 'tidemark-copy-'));
   });
