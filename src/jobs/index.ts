@@ -20,6 +20,7 @@ export { type DiffReport, diffLines } from './diff-report.ts';
 export { type Explanation, explain, type PointName, parsePoint } from './explain.ts';
 export { reportText } from './job-report.ts';
 export { defaultJobPolicy, type JobPolicy, Jobs, type JobsOptions } from './jobs.ts';
+export { liveFirst } from './live-first.ts';
 export {
   LIVE_TOPIC,
   type LoggedVote,

@@ -22,6 +22,7 @@ import {
 import { ended, type JobKind, type JobView, type Json } from './contract.ts';
 import type { DiffReport } from './diff-report.ts';
 import type { Jobs } from './jobs.ts';
+import { liveFirst } from './live-first.ts';
 import { RecordDiff } from './replay-diff.ts';
 import { type PartitionRange, type ReplayPoint, replayRanges } from './replay-range.ts';
 import { runReplay } from './replay-run.ts';
@@ -69,9 +70,6 @@ type ReplayInput = {
   readonly isAll: boolean;
 };
 
-/** Live lag, in records, that a replay may see without waiting. */
-const LAG_TOLERATED = 5_000;
-
 const recordsIn = ({ ranges }: ReplayInput): number =>
   ranges.reduce((sum, range) => sum + range.end - range.start, 0);
 
@@ -100,7 +98,7 @@ export function replayKind(parts: ReplayParts): JobKind<ReplayInput> {
         broker,
         ranges: input.ranges,
         signal,
-        pace: () => pace(parts, signal),
+        pace: () => liveFirst(parts, signal),
         take: async (outputs) => {
           stored?.take(outputs.records);
           for (const feed of feeds) await feed.take(topology, outputs);
@@ -212,12 +210,6 @@ export class Replays {
 
 const failureOf = (failure: { code: string; message: string } | undefined) =>
   failure === undefined ? null : { code: failure.code, message: failure.message };
-
-/** Lets the event loop turn after each batch, and waits while live is behind. */
-async function pace({ clock, liveLag }: ReplayParts, signal: AbortSignal): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  while (liveLag() > LAG_TOLERATED) await clock.sleep(50, signal);
-}
 
 function named(parts: ReplayParts, name: string): Topology {
   const all = [...parts.topologies, ...parts.feeds];

@@ -5,7 +5,7 @@
 import { voteLatency } from '../../topologies/index.ts';
 import type { LiveVotes } from '../api/index.ts';
 import type { Broker } from '../broker/index.ts';
-import { pastState, VOTE_STATE_REACH_MS } from '../jobs/index.ts';
+import { liveFirst, pastState, VOTE_STATE_REACH_MS } from '../jobs/index.ts';
 import { FatalError, RetriableError } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import { liveVotes } from './live-votes.ts';
@@ -22,7 +22,6 @@ const RECORDS_MAX = 10_000_000;
 /** Moments whose state is kept: some megabytes each at 2,000 validators. */
 const MOMENTS_MAX = 3;
 const WAITING_MAX = 4;
-const LAG_TOLERATED = 5_000;
 
 export class LiveAt {
   readonly #parts: LiveAtParts;
@@ -85,14 +84,8 @@ export class LiveAt {
       reachMs: VOTE_STATE_REACH_MS,
       recordsMax: RECORDS_MAX,
       signal,
-      pace: () => this.#pace(signal),
+      pace: () => liveFirst(this.#parts, signal),
     });
     return liveVotes(() => tasks, clock);
-  }
-
-  async #pace(signal: AbortSignal): Promise<void> {
-    const { clock, liveLag } = this.#parts;
-    await new Promise((resolve) => setImmediate(resolve));
-    while (liveLag() > LAG_TOLERATED) await clock.sleep(50, signal);
   }
 }
