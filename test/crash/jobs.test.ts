@@ -5,21 +5,17 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openEmbeddedBroker } from '../../src/broker/index.ts';
-import { seededRandom } from '../../src/collect/index.ts';
 import { silentLogger, systemClock } from '../../src/runtime/index.ts';
 import { CommandProcess } from '../support/command-process.ts';
 import { recordsOf } from '../support/engine-contents.ts';
 import { INFLUX_NAMES, influxFromEnvironment, withBucket } from '../support/influx.ts';
+import { halfDone, killTenTimes, UnitsDone } from '../support/killed-jobs.ts';
 import { mixedLines } from '../support/mixed-points.ts';
 import { OldInflux } from '../support/old-influx.ts';
 import { needs } from '../support/require.ts';
 
-const KILLS = 10;
 const POINTS = 60_000;
 const VOTES = 60_000;
-/** A life may end while it starts, or far into its work. */
-const LIFE_MS_MIN = 500;
-const LIFE_MS_MAX = 4_500;
 
 let folder: string;
 
@@ -31,39 +27,30 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-interface Lives {
-  /** How many were killed, and did not end before. */
-  readonly killed: number;
-  /** What the target held after each life. */
-  readonly held: readonly number[];
-  /** What the last one, which nobody killed, printed. */
-  readonly printed: string;
-}
-
-async function killedTenTimes(
-  words: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  seed: number,
-  count: () => Promise<number>,
-): Promise<Lives> {
-  const random = seededRandom(seed);
-  const held: number[] = [];
-  let killed = 0;
-  for (let life = 0; life < KILLS; life++) {
-    const command = new CommandProcess(words, environment);
-    await systemClock.sleep(LIFE_MS_MIN + (random() % (LIFE_MS_MAX - LIFE_MS_MIN)));
-    if (command.isAlive) killed++;
-    await command.kill();
-    held.push(await count());
-  }
+/** Ten lives of a command, then one that nobody kills; resolves with what that printed. */
+async function killedTenTimes(command: {
+  readonly words: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly state: string;
+  readonly seed: number;
+  readonly all: number;
+  readonly held: () => Promise<number>;
+}): Promise<string> {
+  const { words, environment, state, seed, all, held } = command;
+  const done = new UnitsDone(state);
+  const counts = await killTenTimes({
+    begin: () => new CommandProcess(words, environment),
+    progress: () => done.read(),
+    isKept: true,
+    seed,
+    held,
+  });
+  await done.close();
+  expect(halfDone(counts, all), `${counts}`).not.toEqual([]);
   const last = new CommandProcess(words, environment);
   expect(await last.exit(), last.printed).toBe(0);
-  return { killed, held, printed: last.printed };
+  return last.printed;
 }
-
-/** Some life ended with the work half done: else the kills would have shown nothing. */
-const halfDone = (held: readonly number[], all: number): readonly number[] =>
-  held.filter((count) => count > 0 && count < all);
 
 /** Every point by its series: tags, then rows of time and fields, integers with all their digits. */
 async function pointsIn(
@@ -88,22 +75,24 @@ describe.skipIf(!needs(INFLUX_NAMES))('copy-influx', () => {
     const old = await OldInflux.start();
     try {
       await old.query('CREATE DATABASE crash');
-      await old.write('crash', mixedLines(POINTS, { fromMs: Date.UTC(2024, 0, 31), perSecond: 2 }));
+      await old.write(
+        'crash',
+        mixedLines(POINTS, { fromMs: Date.UTC(2024, 0, 31), perSecond: 0.2 }),
+      );
       await withBucket(config, { what: 'copy-crash' }, async (bucket) => {
         const words = ['copy-influx', '--from', old.url, '--database', 'crash', '--json'];
         words.push('--into', config.url, '--org', config.org, '--bucket', bucket);
         words.push('--state', join(folder, 'job'), '--max-rows', '100');
         const token = { authorization: `Token ${config.token}` };
         const target = () => pointsIn(config.url, bucket, token);
-        const environment = { INFLUX_TOKEN: config.token };
-        const { killed, held, printed } = await killedTenTimes(
+        const printed = await killedTenTimes({
           words,
-          environment,
-          61,
-          async () => [...(await target()).values()].flat().length,
-        );
-        expect(killed).toBeGreaterThanOrEqual(KILLS / 2);
-        expect(halfDone(held, POINTS), `${held}`).not.toEqual([]);
+          environment: { INFLUX_TOKEN: config.token },
+          state: join(folder, 'job'),
+          seed: 61,
+          all: POINTS,
+          held: async () => [...(await target()).values()].flat().length,
+        });
         const source = await pointsIn(old.url, 'crash', {});
         expect([...source.values()].flat()).toHaveLength(POINTS);
         expect(await target()).toEqual(source);
@@ -128,7 +117,7 @@ describe('migrate-votes', () => {
     const insert = db.prepare('INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?)');
     for (let i = 0; i < VOTES; i++) {
       const who = `${i % 9}`.padEnd(40, '1');
-      insert.run(`V${who}`, `A${who}`, 'testnet', i, 1, Date.UTC(2024, 0, 1) + i * 400);
+      insert.run(`V${who}`, `A${who}`, 'testnet', i, 1, Date.UTC(2024, 0, 1) + i * 4_000);
     }
     db.exec('COMMIT');
     db.close();
@@ -148,14 +137,14 @@ describe('migrate-votes', () => {
       }
     };
     const words = ['migrate-votes', file, '--data', data];
-    const { killed, held } = await killedTenTimes(
+    await killedTenTimes({
       words,
-      {},
-      62,
-      async () => (await slots()).length,
-    );
-    expect(killed).toBeGreaterThanOrEqual(KILLS / 2);
-    expect(halfDone(held, VOTES), `${held}`).not.toEqual([]);
+      environment: {},
+      state: join(data, 'migrate-votes'),
+      seed: 62,
+      all: VOTES,
+      held: async () => (await slots()).length,
+    });
     const found = (await slots()).sort((a, b) => a - b);
     expect(found).toEqual(Array.from({ length: VOTES }, (_, slot) => slot));
   });

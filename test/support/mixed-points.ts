@@ -14,9 +14,7 @@ export function mixedLines(
   const lines: string[] = [];
   for (let i = 0; i < count; i++) {
     const atNs =
-      BigInt(fromMs) * 1_000_000n +
-      (BigInt(i) * 1_000_000_000n) / BigInt(perSecond) +
-      BigInt(i % 97);
+      BigInt(fromMs) * 1_000_000n + BigInt(Math.floor((i * 1e9) / perSecond)) + BigInt(i % 97);
     const integer = i % 7 === 0 ? 9_007_199_254_740_993n + BigInt(i) : BigInt(i - 500);
     const float = i % 5 === 0 ? `${i}` : `${i / 3}`;
     const text = i % 11 === 0 ? `say \\"${i}\\", then\nturn\\\\` : `ok ${i % 13}`;
