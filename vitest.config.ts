@@ -19,6 +19,8 @@ export default defineConfig({
         test: {
           ...node,
           name: 'unit',
+          // Both cores of a small machine: vitest would leave one free.
+          maxWorkers: '100%',
           // Modules are loaded once per worker, not once per file: no unit test changes what others see.
           isolate: false,
           include: [
@@ -37,6 +39,7 @@ export default defineConfig({
         test: {
           ...node,
           name: 'house',
+          maxWorkers: '100%',
           include: ['test/house/**/*.test.ts'],
           testTimeout: 120_000,
           sequence: { groupOrder: 1 },

@@ -150,7 +150,9 @@ test('a host’s state is its newest reading of each kind, at most each ten seco
   ]);
 });
 
-test('a burst after quiet days is an anomaly of its series and of no other', () => {
+test('a burst after quiet days is an anomaly of its series and of no other', {
+  tags: 'heavy',
+}, () => {
   const at = start + days(4);
   const faults = [faultOf(hostName(0), 'network-burst', at, at + minutes(30))];
   const driver = driven([
@@ -175,7 +177,7 @@ test('a burst after quiet days is an anomaly of its series and of no other', () 
   }
 });
 
-test('a crash anywhere changes no record of any topic', () => {
+test('a crash anywhere changes no record of any topic', { tags: 'heavy' }, () => {
   const metrics = [
     ...simulateFleet({
       hosts: 3,

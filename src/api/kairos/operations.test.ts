@@ -126,7 +126,7 @@ describe('a query', () => {
     expect([(await first).status, (await second).status]).toEqual([200, 200]);
   });
 
-  test('that nobody waits for any more gives its place away', async () => {
+  test('that nobody waits for any more gives its place away', { tags: 'heavy' }, async () => {
     await listen({ atOnceMax: 1 });
     const { open, seen } = gateReads();
     const control = new AbortController();

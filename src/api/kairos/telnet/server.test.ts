@@ -103,7 +103,9 @@ it('version is answered, and a put never', async () => {
   expect(answered).toBe(`${VERSION_NAME}\n`);
 });
 
-it('while the log takes nothing the sender waits, and every line comes once it does', async () => {
+it('while the log takes nothing the sender waits, and every line comes once it does', {
+  tags: 'heavy',
+}, async () => {
   log.failures = 2;
   const socket = await dial();
   socket.write(line(1) + line(2));
@@ -118,7 +120,7 @@ it('while the log takes nothing the sender waits, and every line comes once it d
   expect(times()).toEqual(Array.from({ length: 100_000 }, (_, i) => i + 1));
 });
 
-it('a thousand connections are one stream each', async () => {
+it('a thousand connections are one stream each', { tags: 'heavy' }, async () => {
   const all = await Promise.all(Array.from({ length: 1_000 }, dial));
   all.forEach((socket, i) => {
     socket.write(line(i).slice(0, 9));
