@@ -23,3 +23,14 @@ export async function dropKeyspace({
     await client.shutdown();
   }
 }
+
+/** Statements as they stand, in one keyspace. */
+export async function cqlOf({ hosts, datacenter, keyspace }: KeyspaceAddress) {
+  const client = new Client({ contactPoints: [...hosts], localDataCenter: datacenter, keyspace });
+  await client.connect();
+  return {
+    run: async (query: string, parameters: readonly unknown[] = []) =>
+      (await client.execute(query, [...parameters], { prepare: true })).rows,
+    close: () => client.shutdown(),
+  };
+}
