@@ -40,7 +40,16 @@ const loopFile = join(data, 'loop.json');
 const profile = process.env.LOOP_PROBE_PROFILE;
 const engine = spawn(
   process.execPath,
-  [fileURLToPath(new URL('../bin/tidemark', import.meta.url)), 'up', '--data', data, '--port', '0'],
+  [
+    fileURLToPath(new URL('../bin/tidemark', import.meta.url)),
+    'up',
+    '--data',
+    data,
+    '--port',
+    '0',
+    '--telnet-port',
+    '0',
+  ],
   {
     stdio: ['ignore', 'pipe', 'inherit'],
     // No server of the surroundings: the embedded log and stores only.

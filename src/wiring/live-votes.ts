@@ -28,9 +28,12 @@ interface Known {
   readonly task: LiveTask;
 }
 
-/** In a list: `rank` is worked out anew for each. */
+/** In a list: `rank` is worked out anew for each, quantiles when votes have come since. */
 interface Ranked extends Known {
   rank: number | string;
+  /** Of the open window, when it held `quantilesOf` votes. */
+  quantiles: readonly number[];
+  quantilesOf: number;
 }
 
 /** Who a task knows, valid as long as `state` is what it was. */
@@ -127,16 +130,18 @@ function knownOf(task: LiveTask, windows: ReturnType<typeof openWindows>): reado
       if (!isNew(id, network)) continue;
       const last = closed?.get(`validator:${id}`);
       const own = last?.rollup.network === network ? last : undefined;
-      known.push({ id, network, open, closed: own, task, rank: 0 });
+      known.push(ranked({ id, network, open, closed: own, task }));
     }
   }
   for (const [, last] of closed?.entries() ?? []) {
     const { id, network } = last.rollup;
     if (isNew(id, network))
-      known.push({ id, network, open: undefined, closed: last, task, rank: 0 });
+      known.push(ranked({ id, network, open: undefined, closed: last, task }));
   }
   return known;
 }
+
+const ranked = (known: Known): Ranked => ({ ...known, rank: 0, quantiles: [], quantilesOf: -1 });
 
 function findValidator(task: LiveTask, id: string): Known | undefined {
   const closed = closedValidators(task)?.get(`validator:${id}`);
@@ -255,15 +260,24 @@ function asOf(tasks: readonly LiveTask[]): LiveEntry['asOf'] {
 
 const slotOrNull = (slot: number): number | null => (slot < 0 ? null : slot);
 
+const QUANTILES = [0.5, 0.95, 0.99];
+const PLACE = { p50: 0, p95: 1, p99: 2 } as const;
+
 /** What a list is sorted by: numbers descending, ids ascending. */
-function rankOf({ id, open, closed }: Known, sort: LiveSort): string | number {
+function rankOf(known: Ranked, sort: LiveSort): string | number {
+  const { id, open, closed } = known;
   if (sort === 'id') return id;
   if (sort === 'lastSlot') return Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
   const latency = open?.state.latency;
   if (sort === 'count') return latency?.count ?? closed?.rollup.count ?? 0;
   if (sort === 'mean') return latency?.mean ?? closed?.rollup.mean ?? 0;
-  const q = { p50: 0.5, p95: 0.95, p99: 0.99 }[sort];
-  return latency?.quantile(q) ?? closed?.rollup[sort] ?? 0;
+  if (latency === undefined) return closed?.rollup[sort] ?? 0;
+  // Between two lists few validators have voted.
+  if (known.quantilesOf !== latency.count) {
+    known.quantiles = latency.quantiles(QUANTILES);
+    known.quantilesOf = latency.count;
+  }
+  return known.quantiles[PLACE[sort]] as number;
 }
 
 function inOrder(a: Ranked, b: Ranked): number {

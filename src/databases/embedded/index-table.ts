@@ -6,7 +6,7 @@
  *   key     letter · parts                     value   expiry ms, u48 (0 = for ever) · the entry as JSON
  *   expiries   expiry ms, u48 · key → (nothing)
  *
- * All functions that write run inside a write transaction of the caller's.
+ * `put` and `remove` may be queued in a batch; what reads first runs inside a write transaction of the caller's.
  */
 import type { Database, RootDatabase } from 'lmdb';
 import { binaryTable } from './cells.ts';
@@ -67,6 +67,13 @@ export class IndexTable {
       if (page.length < limit || last === undefined) return;
       start = Buffer.concat([last[0], Buffer.from([0])]);
     }
+  }
+
+  /** Whether `sweep` would find anything. */
+  hasExpired(nowMs: number): boolean {
+    const end = expiryBytes(nowMs + 1);
+    const [due] = this.#expiries.getKeys({ start: Buffer.from([0]), end, limit: 1 });
+    return due !== undefined;
   }
 
   /** Removes up to `limit` entries that have expired; says how many it went through. */

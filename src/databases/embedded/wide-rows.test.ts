@@ -61,6 +61,30 @@ describe('the embedded store', () => {
     expect(await collect(second.metricNames())).toEqual(['m']);
   });
 
+  test('finds rows again that another process has dropped meanwhile, and no other row in their place', async () => {
+    const dataDirectory = directory();
+    const mine = await open(dataDirectory);
+    const theirs = await open(dataDirectory);
+    const other = Buffer.from('another row');
+    await mine.writeCells([cell(1), cell(2)]);
+    await theirs.deleteRow(key);
+    await theirs.writeCells([{ ...cell(7), key: other }]);
+    await mine.writeCells([cell(3)]);
+    await theirs.deleteRow(key);
+    // Both at once: whichever comes first, what was written last can be found.
+    const dropping = theirs.writeCells([cell(4)]).then(() => theirs.deleteRow(key));
+    await Promise.all([dropping, mine.writeCells([cell(5)])]);
+    await mine.writeCells([cell(6)]);
+    const columnsOf = async (row: Buffer) =>
+      (await collect(theirs.readCells({ key: row }))).map(({ column }) => column[3]);
+    expect(await columnsOf(key)).toContain(6);
+    expect(await columnsOf(key)).not.toContain(1);
+    expect(await columnsOf(other)).toEqual([7]);
+    // A row that is empty again leaves nothing under any id.
+    await mine.deleteRow(key);
+    expect(await columnsOf(key)).toEqual([]);
+  });
+
   test('sweeps what has expired, and only that', async () => {
     const clock = new ManualClock(START_MS);
     const rows = await open(directory(), clock);

@@ -5,10 +5,12 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
+import { Gate } from '../kairos/gate.ts';
 import { unpacked } from '../kairos/packed-cells.ts';
 import type { RowKey } from '../kairos/row-key.ts';
 import { singleTagPair, tagCollectionHash } from '../kairos/tag-hash.ts';
@@ -37,9 +39,8 @@ export interface EmbeddedWideRowsOptions {
 const SWEEP_INTERVAL_MS = minutes(1);
 /** Entries removed in one transaction of a sweep, so that writers wait at most a few milliseconds. */
 const SWEEP_ENTRIES = 2_000;
-/** Cells or row keys written in one transaction, which holds the event loop for some 2 ms. */
-const WRITE_CELLS = 250;
-const WRITE_ROW_KEYS = 250;
+/** Row keys queued before the event loop gets its turn: some 2 ms. */
+const QUEUE_ROW_KEYS = 100;
 const PAGE_CELLS = 5_000;
 const PAGE_ENTRIES = 1_000;
 
@@ -62,6 +63,8 @@ class EmbeddedWideRows implements WideRows {
   readonly #clock: Clock;
   #opened: Opened | undefined;
   #sweeping: Promise<void> = Promise.resolve();
+  /** Cells are written under ids of rows: no row goes meanwhile. */
+  readonly #gate = new Gate();
 
   constructor({ dataDirectory, clock = systemClock }: EmbeddedWideRowsOptions) {
     this.#directory = join(dataDirectory, 'store');
@@ -113,11 +116,10 @@ class EmbeddedWideRows implements WideRows {
   }
 
   async writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]> {
-    for (let from = 0; from < cells.length; from += WRITE_CELLS) {
-      signal?.throwIfAborted();
-      const part = cells.slice(from, from + WRITE_CELLS);
-      await this.#write((opened) => opened.cells.write(part, this.#clock.now()));
-    }
+    signal?.throwIfAborted();
+    if (cells.length === 0) return [];
+    const opened = this.#open();
+    await this.#gate.write(() => this.#stored(() => opened.cells.write(cells, this.#clock.now())));
     return [];
   }
 
@@ -151,21 +153,23 @@ class EmbeddedWideRows implements WideRows {
   }
 
   deleteCells(range: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void> {
-    return this.#write(({ cells }) => cells.delete(range));
+    return this.#gate.delete(() => this.#write(({ cells }) => cells.delete(range)));
   }
 
   deleteRow(key: Buffer): Promise<void> {
-    return this.#write(({ cells }) => cells.delete({ key }));
+    return this.deleteCells({ key });
   }
 
   async writeRowKeys(
     entries: readonly RowKeyEntry[],
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    for (let from = 0; from < entries.length; from += WRITE_ROW_KEYS) {
+    const written: Promise<void>[] = [];
+    for (let from = 0; from < entries.length; from += QUEUE_ROW_KEYS) {
+      if (from > 0) await nextTurn();
       signal?.throwIfAborted();
-      const part = entries.slice(from, from + WRITE_ROW_KEYS);
-      await this.#write(({ index }) => {
+      const part = entries.slice(from, from + QUEUE_ROW_KEYS);
+      const queued = this.#queue(({ index }) => {
         const nowMs = this.#clock.now();
         for (const { row, indexedTags, ttlSeconds } of part) {
           const stored: StoredRow = [row.metric, row.rowTimeMs, row.type, row.tags];
@@ -173,7 +177,10 @@ class EmbeddedWideRows implements WideRows {
           for (const key of tagKeysOf(row, indexedTags)) index.put(key, stored, ttlSeconds, nowMs);
         }
       });
+      written.push(queued);
+      queued.catch(() => {});
     }
+    await Promise.all(written);
     return [];
   }
 
@@ -218,7 +225,7 @@ class EmbeddedWideRows implements WideRows {
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
     signal?.throwIfAborted();
-    await this.#write(({ index }) => {
+    await this.#queue(({ index }) => {
       const nowMs = this.#clock.now();
       for (const { metric, rowTimeMs, ttlSeconds } of entries) {
         index.put(keyOfRowTime(metric, rowTimeMs), rowTimeMs, ttlSeconds, nowMs);
@@ -264,7 +271,7 @@ class EmbeddedWideRows implements WideRows {
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
     signal?.throwIfAborted();
-    await this.#write(({ index }) => {
+    await this.#queue(({ index }) => {
       for (const metric of metrics) index.put(indexKey('N', textKey(metric)), metric, 0, 0);
     });
     return [];
@@ -370,12 +377,16 @@ class EmbeddedWideRows implements WideRows {
   }
 
   async #sweep(): Promise<void> {
-    while (this.#opened !== undefined) {
-      const swept = await this.#write(({ cells, index }) => {
-        const nowMs = this.#clock.now();
-        return Math.max(cells.sweep(nowMs, SWEEP_ENTRIES), index.sweep(nowMs, SWEEP_ENTRIES));
-      });
-      if (swept < SWEEP_ENTRIES) return;
+    for (;;) {
+      const nowMs = this.#clock.now();
+      const { cells, index } = this.#opened ?? {};
+      if (!(cells?.hasExpired(nowMs) || index?.hasExpired(nowMs))) return;
+      await this.#gate.delete(() =>
+        this.#write((opened) => {
+          opened.cells.sweep(nowMs, SWEEP_ENTRIES);
+          opened.index.sweep(nowMs, SWEEP_ENTRIES);
+        }),
+      );
     }
   }
 
@@ -388,11 +399,21 @@ class EmbeddedWideRows implements WideRows {
     return this.#opened;
   }
 
-  /** One transaction; on the disk when it resolves. */
-  async #write<T>(action: (opened: Opened) => T): Promise<T> {
+  /** One transaction, in which `action` may read; it holds the event loop. On the disk when it resolves. */
+  #write<T>(action: (opened: Opened) => T): Promise<T> {
     const opened = this.#open();
+    return this.#stored(() => opened.root.transaction(() => action(opened)));
+  }
+
+  /** One transaction of the writes that `action` queues; LMDB's own thread does them. On the disk when it resolves. */
+  async #queue(action: (opened: Opened) => void): Promise<void> {
+    const opened = this.#open();
+    await this.#stored(() => opened.root.batch(() => action(opened)));
+  }
+
+  async #stored<T>(write: () => Promise<T>): Promise<T> {
     try {
-      return await opened.root.transaction(() => action(opened));
+      return await write();
     } catch (error) {
       throw new RetriableError(
         `the store in ${this.#directory} took no write: ${messageOf(error)}; is the disk full?`,
