@@ -38,9 +38,7 @@ export interface CopyInfluxOptions {
 export async function joinInfluxes(options: CopyInfluxOptions): Promise<CopyParts> {
   if (options.ca !== undefined) trust(options.ca);
   const { url, org, token, bucket } = options.target;
-  // Packing costs both ends more than it saves where there is no network between.
-  const gzip = !['127.0.0.1', 'localhost', '[::1]'].includes(hostOf(url));
-  const config = influxConfig({ url, org, token, gzip });
+  const config = influxConfig({ url, org, token, gzip: isAcrossNetwork(url) });
   if (options.createBucket) await setupBuckets(config, [{ name: bucket, retentionMs: 0 }]);
   return {
     source: sourceOf(options.source),
@@ -57,6 +55,7 @@ function sourceOf(source: CopyInfluxOptions['source']): CopySource {
   return new InfluxqlReader({
     url: checked(source.url),
     database: source.database,
+    gzip: isAcrossNetwork(source.url),
     ...(retentionPolicy === undefined ? {} : { retentionPolicy }),
     ...(authorization === undefined ? {} : { authorization }),
     who: 'the source',
@@ -153,7 +152,9 @@ function checked(url: string): string {
   return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`;
 }
 
-const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).hostname : '');
+/** Packing costs both ends more than it saves where there is no network between. */
+const isAcrossNetwork = (url: string): boolean =>
+  !(URL.canParse(url) && ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname));
 
 function trust(file: string): void {
   try {

@@ -26,6 +26,8 @@ export interface InfluxqlConfig {
   readonly database: string;
   /** Absent: the database's default. */
   readonly retentionPolicy?: string;
+  /** Replies may come packed. Where there is no network between it costs both ends more than it saves. */
+  readonly gzip: boolean;
   /** The Authorization header; absent: none. */
   readonly authorization?: string;
   /** For messages: `the source`. */
@@ -133,7 +135,7 @@ export class InfluxqlReader {
     const query = `SELECT ${fields} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs}${groups === '' ? '' : ` GROUP BY ${groups}`}`;
     let rows = 0;
     let sum = 0;
-    const reading = { timesOnly: true, points: pointsIn(schema) };
+    const reading = { sumsOnly: true, points: pointsIn(schema) };
     for await (const part of this.#query(query, signal, reading)) {
       for (const { sums } of part.series) {
         rows += sums.length;
@@ -238,7 +240,7 @@ export class InfluxqlReader {
     signal: AbortSignal,
     reading: ReadOptions = {},
   ): AsyncGenerator<ReplyPart> {
-    const { url, database, authorization, who } = this.#config;
+    const { url, database, gzip, authorization, who } = this.#config;
     const options = new URLSearchParams({
       db: database,
       epoch: 'ns',
@@ -258,6 +260,7 @@ export class InfluxqlReader {
         method: 'POST',
         headers: {
           accept: 'application/x-msgpack',
+          ...(gzip ? {} : { 'accept-encoding': 'identity' }),
           'content-type': 'application/x-www-form-urlencoded',
           ...(authorization === undefined ? {} : { authorization }),
         },
@@ -336,7 +339,7 @@ export class InfluxqlReader {
 
 /** A bucket of a 2.x, which finds `db/rp` for the database and policy of these names, and `db` for its default. */
 export function bucketInfluxql(
-  { url, token }: InfluxConfig,
+  { url, token, gzip }: InfluxConfig,
   bucket: string,
   who: string,
 ): InfluxqlReader {
@@ -345,6 +348,7 @@ export function bucketInfluxql(
     url,
     database,
     ...(retentionPolicy === undefined ? {} : { retentionPolicy }),
+    gzip,
     authorization: `Token ${token}`,
     who,
   });

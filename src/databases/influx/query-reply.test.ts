@@ -32,8 +32,8 @@ describe('a reply', () => {
 
   it('gives a point one checksum, whether its tags stand in its row or before it', () => {
     const [inRow] = readPart(recorded, { points }).series;
-    const [before] = readPart(grouped, { points, timesOnly: true }).series;
-    expect(before?.rows).toEqual([[1_700_000_000_000_000_001n]]);
+    const [before] = readPart(grouped, { points, sumsOnly: true }).series;
+    expect(before?.rows).toEqual([]);
     expect(before?.sums).toEqual(inRow?.sums);
     const other = Buffer.from(recorded);
     other[other.indexOf('hi')] = 0x68 ^ 1;

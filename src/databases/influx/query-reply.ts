@@ -16,7 +16,7 @@ export type Cell = bigint | number | string | boolean | null;
 export interface ReplyRows {
   readonly name: string;
   readonly columns: readonly string[];
-  /** With `timesOnly`: of each row the first cell. */
+  /** With `sumsOnly`: none. */
   readonly rows: readonly (readonly Cell[])[];
   /** CRC-32 of each point, where `ReadOptions.points` asked for it. */
   readonly sums: readonly number[];
@@ -25,8 +25,8 @@ export interface ReplyRows {
 export interface ReadOptions {
   /** Rows are points: time, so many fields, then these tags, which may stand before the rows instead. */
   readonly points?: { readonly fields: number; readonly tags: readonly string[] };
-  /** Leaves of each row all but its time unread. */
-  readonly timesOnly?: boolean;
+  /** Makes no values of the rows, only their checksums. */
+  readonly sumsOnly?: boolean;
 }
 
 export interface ReplyPart {
@@ -51,14 +51,14 @@ export class DocumentSplitter {
     const documents: Buffer[] = [];
     let begin = 0;
     for (;;) {
-      const next = headerEnd(bytes, this.#at);
-      if (next === undefined) break;
-      this.#at = next.end;
-      this.#missing += next.children - 1;
+      const start = this.#at;
+      if (!header.read(bytes, start)) break;
+      this.#at = header.end;
+      this.#missing += header.children - 1;
       if (this.#missing > 0) continue;
       if (this.#at > bytes.length) {
         // The last text or number is not whole yet: its header will be seen again.
-        this.#at = next.start;
+        this.#at = start;
         this.#missing = 1;
         break;
       }
@@ -77,52 +77,55 @@ export class DocumentSplitter {
   }
 }
 
-interface Header {
-  readonly start: number;
-  /** Behind the value, or behind the header of an array or map. */
-  readonly end: number;
-  readonly children: number;
-}
+/** Of a value; one for all, since a reply has millions of them. */
+class Header {
+  /** Behind the value, or behind the header of an array or map. The value may end behind the bytes. */
+  end = 0;
+  children = 0;
 
-/** undefined when the header itself is not whole. The value may end behind the buffer. */
-function headerEnd(bytes: Buffer, at: number): Header | undefined {
-  if (at >= bytes.length) return undefined;
-  const type = bytes[at] as number;
-  const leaf = (length: number): Header => ({ start: at, end: at + 1 + length, children: 0 });
-  const has = (length: number) => at + 1 + length <= bytes.length;
-  if (type < 0x80 || type >= 0xe0) return leaf(0);
-  if (type < 0x90) return { start: at, end: at + 1, children: (type & 0x0f) * 2 };
-  if (type < 0xa0) return { start: at, end: at + 1, children: type & 0x0f };
-  if (type < 0xc0) return leaf(type & 0x1f);
-  switch (type) {
-    case 0xc4:
-    case 0xd9:
-      return has(1) ? leaf(1 + bytes.readUInt8(at + 1)) : undefined;
-    case 0xc5:
-    case 0xda:
-      return has(2) ? leaf(2 + bytes.readUInt16BE(at + 1)) : undefined;
-    case 0xc6:
-    case 0xdb:
-      return has(4) ? leaf(4 + bytes.readUInt32BE(at + 1)) : undefined;
-    case 0xdc:
-      return has(2) ? { start: at, end: at + 3, children: bytes.readUInt16BE(at + 1) } : undefined;
-    case 0xdd:
-      return has(4) ? { start: at, end: at + 5, children: bytes.readUInt32BE(at + 1) } : undefined;
-    case 0xde:
-      return has(2)
-        ? { start: at, end: at + 3, children: bytes.readUInt16BE(at + 1) * 2 }
-        : undefined;
-    case 0xdf:
-      return has(4)
-        ? { start: at, end: at + 5, children: bytes.readUInt32BE(at + 1) * 2 }
-        : undefined;
-    default: {
-      const length = LEAF_BYTES[type];
-      if (length === undefined) throw unreadable(`a value of type 0x${type.toString(16)}`);
-      return leaf(length);
-    }
+  /** False when the header itself is not whole. */
+  read(bytes: Buffer, at: number): boolean {
+    if (at >= bytes.length) return false;
+    const type = bytes[at] as number;
+    if (type < 0x80 || type >= 0xe0) return this.#is(at + 1, 0);
+    if (type < 0x90) return this.#is(at + 1, (type & 0x0f) * 2);
+    if (type < 0xa0) return this.#is(at + 1, type & 0x0f);
+    if (type < 0xc0) return this.#is(at + 1 + (type & 0x1f), 0);
+    const length = LEAF_BYTES[type];
+    if (length !== undefined) return this.#is(at + 1 + length, 0);
+    const form = LENGTH_FORMS[type];
+    if (form === undefined) throw unreadable(`a value of type 0x${type.toString(16)}`);
+    const behind = at + 1 + form.bytes;
+    if (behind > bytes.length) return false;
+    const count = bytes.readUIntBE(at + 1, form.bytes);
+    return form.perItem === 0
+      ? this.#is(behind + count, 0)
+      : this.#is(behind, count * form.perItem);
+  }
+
+  #is(end: number, children: number): true {
+    this.end = end;
+    this.children = children;
+    return true;
   }
 }
+
+const header = new Header();
+
+/** Of binary and text, arrays, maps: bytes of the length, and values per item; 0: it counts bytes. */
+const LENGTH_FORMS: Readonly<Record<number, { readonly bytes: number; readonly perItem: number }>> =
+  {
+    196: { bytes: 1, perItem: 0 },
+    197: { bytes: 2, perItem: 0 },
+    198: { bytes: 4, perItem: 0 },
+    217: { bytes: 1, perItem: 0 },
+    218: { bytes: 2, perItem: 0 },
+    219: { bytes: 4, perItem: 0 },
+    220: { bytes: 2, perItem: 1 },
+    221: { bytes: 4, perItem: 1 },
+    222: { bytes: 2, perItem: 2 },
+    223: { bytes: 4, perItem: 2 },
+  };
 
 /** nil, false, true, float 32 and 64, unsigned and signed integers of 8 to 64 bits. */
 const LEAF_BYTES: Readonly<Record<number, number>> = {
@@ -207,14 +210,14 @@ class RowList {
 
 class Reader {
   readonly #bytes: Buffer;
-  readonly #timesOnly: boolean;
+  readonly #sumsOnly: boolean;
   /** Cells of a row up to its tags. */
   readonly #pointCells: number;
   #at = 0;
 
-  constructor(bytes: Buffer, { timesOnly = false, points }: ReadOptions) {
+  constructor(bytes: Buffer, { sumsOnly = false, points }: ReadOptions) {
     this.#bytes = bytes;
-    this.#timesOnly = timesOnly;
+    this.#sumsOnly = sumsOnly;
     this.#pointCells = 1 + (points?.fields ?? 0);
   }
 
@@ -292,11 +295,11 @@ class Reader {
       let end = start;
       const row: Cell[] = [];
       for (let cell = 0; cell < cells; cell++) {
-        if (this.#timesOnly && cell > 0) this.#pass();
+        if (this.#sumsOnly) this.#pass();
         else row.push(this.value() as Cell);
         if (cell < this.#pointCells) end = this.#at;
       }
-      list.rows.push(row);
+      if (!this.#sumsOnly) list.rows.push(row);
       list.bounds.push(start, end, this.#at);
     }
     return list;
@@ -304,9 +307,9 @@ class Reader {
 
   /** Passes the header of an array; gives its length. */
   #open(): number {
-    const { end, children } = headerEnd(this.#bytes, this.#at) as Header;
-    this.#at = end;
-    return children;
+    header.read(this.#bytes, this.#at);
+    this.#at = header.end;
+    return header.children;
   }
 
   #pass(): void {
