@@ -43,7 +43,8 @@ export interface DeskStore extends SeriesStore {
 export interface RunningQuery {
   /** Names it for `kill`. */
   readonly hash: string;
-  readonly query: Query;
+  /** Without metrics: a look-up. */
+  readonly query: Pick<Query, 'metrics'>;
   readonly text: string;
 }
 
@@ -120,6 +121,20 @@ export class QueryDesk {
     return this.#admit(text, query, gone, (store) => runTagsQuery(store, query));
   }
 
+  /**
+   * What is no query but asks the store, such as names: within the same bounds, and a store that hangs here counts as
+   * away there too. `work` may be tried again, and ends by itself when `signal` says so.
+   */
+  async lookUp<T>(
+    name: string,
+    gone: AbortSignal,
+    work: (store: SeriesStore, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return this.#admit(name, { metrics: [] }, gone, (store, guard) =>
+      guard.attempt(() => work(store, guard.signal)),
+    );
+  }
+
   running(): { readonly queries: readonly RunningQuery[]; readonly waiting: number } {
     return { queries: [...this.#running.values()], waiting: this.#turnstile.waiting };
   }
@@ -159,7 +174,7 @@ export class QueryDesk {
   /** One query from its arrival to its end. */
   async #admit<T>(
     text: string,
-    query: Query,
+    query: Pick<Query, 'metrics'>,
     gone: AbortSignal,
     work: (store: SeriesStore, guard: ReadGuard) => Promise<T>,
   ): Promise<T> {

@@ -43,6 +43,10 @@ export class ReadGuard {
     });
   }
 
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
   over(store: SeriesStore): SeriesStore {
     return {
       get spec() {

@@ -131,6 +131,18 @@ const cassandraSettings = section({
     description: 'Password for Cassandra.',
     environment: 'CASSANDRA_PASSWORD',
   }),
+  readClusters: list({
+    description:
+      'Older clusters that queries read too, each as host[:port][;host…]/keyspace?datacenter=dc1&from=2020-01-01T00:00Z&to=2024-01-01T00:00Z; what follows the ? may be left out. The sign-in is the same.',
+    environment: 'CASSANDRA_READ_CLUSTERS',
+    default: [],
+  }),
+  tagIndex: list({
+    description:
+      'Metrics whose series can be found by tag without reading all of the metric’s, as `metric` for all tags or `metric|tag` for one; `*` stands for all metrics. KairosDB’s tag_indexed_row_key_lookup_metrics, and the same on every server of a keyspace.',
+    environment: 'CASSANDRA_TAG_INDEX',
+    default: [],
+  }),
 });
 
 const sinkSettings = section({

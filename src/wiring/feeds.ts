@@ -13,25 +13,15 @@ import {
   voteFeeds,
   voteLatency,
 } from '../../topologies/index.ts';
-import {
-  embeddedWideRows,
-  type FleetEntry,
-  FleetStore,
-  RollupStore,
-} from '../databases/embedded/index.ts';
+import { type FleetEntry, FleetStore, RollupStore } from '../databases/embedded/index.ts';
 import { InfluxSink, influxConfig } from '../databases/influx/index.ts';
-import {
-  cassandraWideRows,
-  KairosStore,
-  kairosSink,
-  type WideRows,
-  type WriteOptions,
-} from '../databases/kairos/index.ts';
+import { type KairosStore, kairosSink, type WriteOptions } from '../databases/kairos/index.ts';
 import { type Delivery, deliver, type Sink } from '../delivery/index.ts';
 import { type DataPoint, FatalError, type Point, type Rollup } from '../model/index.ts';
 import type { Clock, Logger, Settings } from '../runtime/index.ts';
 import { random } from '../runtime/index.ts';
 import type { EpochPolicy, SinkPort, Topology } from '../stream/index.ts';
+import { openKairosStore } from './kairos-store.ts';
 
 /** The feeds of one topology, by where they end. */
 export interface FeedSet {
@@ -97,11 +87,7 @@ export async function openDatabases(
     history: storePort((points) => rollups.put(points as readonly Rollup[])),
     fleet: storePort((points) => fleet.put(points as readonly FleetEntry[])),
   };
-  const store = new KairosStore({
-    rows: openWideRows(settings, clock),
-    clock,
-    ...kairosWriteOptions,
-  });
+  const store = openKairosStore(settings, clock, kairosWriteOptions);
   const influx = influxOf(settings);
   const bound: BoundFeed[] = [];
   const bind = <P>(feed: Topology, of: Topology | undefined, sink: Sink<P>, writersMax: number) => {
@@ -173,13 +159,6 @@ export function influxOf(settings: Settings): ReturnType<typeof influxConfig> | 
     );
   }
   return influxConfig({ url, org, token: token.reveal(), gzip: compression });
-}
-
-function openWideRows(settings: Settings, clock: Clock): WideRows {
-  const { cassandra } = settings;
-  return cassandra.hosts.length === 0
-    ? embeddedWideRows({ dataDirectory: settings.data, clock })
-    : cassandraWideRows({ config: cassandra, clock });
 }
 
 export function deliveryPolicyOf(settings: Settings) {

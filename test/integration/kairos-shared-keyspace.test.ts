@@ -30,11 +30,15 @@ const directory = here ? mkdtempSync(join(tmpdir(), 'tidemark-shared-keyspace-')
 
 const T1 = 1_609_459_200_123;
 const WEEKS3 = 1_814_400_000;
+/** Both read it beside the first keyspace, until the end of 2021. */
+const old = { hosts, datacenter: CASSANDRA_DC, keyspace: `test_${newRun()}` };
+const OLD_UNTIL = Date.UTC(2022, 0, 1);
 /** Both index its tags `host` and `dc`. */
 const INDEXED = 'indexed';
 const JAVA = [
   `datastore.cassandra.write_cluster.tag_indexed_row_key_lookup_metrics: { "${INDEXED}": ["host", "dc"] }`,
 ];
+const OLD_CLUSTER = `datastore.cassandra.read_clusters: [{ name: "old", keyspace: "${old.keyspace}", cql_host_list: ["${hosts[0]}"], end_time: "2022-01-01T00:00+0000" }]`;
 const tagIndex = new Map([[INDEXED, ['host', 'dc']]]);
 
 interface Shared {
@@ -70,10 +74,20 @@ async function share(maker: keyof typeof makers): Promise<Shared> {
     directory: home,
     store: address,
     heapMiB: 160,
-    configuration: JAVA,
+    configuration: maker === 'made by us' ? [...JAVA, OLD_CLUSTER] : JAVA,
   });
   const rows = cassandraWideRows({ config: address });
-  const store = new KairosStore({ rows, nonFinite: 'store', tagIndex });
+  const readClusters =
+    maker === 'made by us'
+      ? [
+          {
+            rows: cassandraWideRows({ config: old }),
+            fromMs: Number.NEGATIVE_INFINITY,
+            toMs: OLD_UNTIL,
+          },
+        ]
+      : [];
+  const store = new KairosStore({ rows, nonFinite: 'store', tagIndex, readClusters });
   await store.connect();
   const engine = { ...(await fakeEngine()), kairos: store, ingest: ingestInto(store) };
   return { address, java, store, app: await createServer(engine) };
@@ -123,6 +137,7 @@ const eventually = { timeout: 20_000, interval: 100 };
 const started = new Map<string, Shared>();
 beforeAll(async () => {
   if (!here) return;
+  await setupKairos(old);
   const all = Object.keys(makers) as (keyof typeof makers)[];
   await Promise.all(all.map(async (maker) => started.set(maker, await share(maker))));
 }, 300_000);
@@ -132,6 +147,7 @@ afterAll(async () => {
     await store.close();
     await dropKeyspace(address);
   }
+  if (here) await dropKeyspace(old);
   if (here) rmSync(directory, { recursive: true, force: true });
 }, 120_000);
 
@@ -276,6 +292,62 @@ describe.skipIf(!here).each(Object.keys(makers) as (keyof typeof makers)[])(
         await both(name, 0);
       },
     );
+
+    if (maker === 'made by us') {
+      test('is read together with an older one, for the time that has', async () => {
+        const past = new KairosStore({ rows: cassandraWideRows({ config: old }) });
+        await past.connect();
+        const point = (timestampMs: number, host: string) => ({
+          metric: 'moved',
+          tags: { host },
+          timestampMs,
+          value: 1n,
+        });
+        await past.write([point(T1, 'a'), point(T1 + 1_000, 'a'), point(T1, 'old')]);
+        await past.write([{ ...point(T1, 'a'), metric: 'gone' }]);
+        await put('ours', series('moved', 'new', [T1, T1 + WEEKS3]));
+        await both('moved', 5);
+        expect(await both('moved', 1, { host: ['old'] })).toContain('"host":["old"]');
+        const { text } = await send('ours', 'GET', 'metricnames');
+        const theirs = await send('java', 'GET', 'metricnames');
+        const names = (answer: string) => (JSON.parse(answer) as { results: string[] }).results;
+        expect(names(text).sort()).toEqual(names(theirs.text).sort());
+        expect(names(text)).toContain('gone');
+        // Equal points of both are both there.
+        await put(
+          'ours',
+          JSON.stringify([{ name: 'moved', tags: { host: 'a' }, datapoints: [[T1, 1]] }]),
+        );
+        await both('moved', 6);
+        // After its time the older one is not asked.
+        const later = JSON.stringify({
+          start_absolute: OLD_UNTIL + 1,
+          metrics: [{ name: 'moved', tags: { host: ['a'] } }],
+        });
+        await past.write([point(OLD_UNTIL + 5, 'a')]);
+        for (const side of ['ours', 'java'] as const) {
+          const answer = await send(side, 'POST', 'datapoints/query', later);
+          expect(sampleSize(answer.text)).toBe(0);
+        }
+        await past.close();
+      });
+
+      test('indexes tags of what was there before, when asked to', async () => {
+        const before = new KairosStore({ rows: cassandraWideRows({ config: shared.address }) });
+        await before.connect();
+        const point = { metric: INDEXED, tags: { host: 'before' }, timestampMs: T1, value: 1n };
+        await before.write([point]);
+        await both(INDEXED, 0, { host: ['before'] });
+        const { status } = await send(
+          'ours',
+          'GET',
+          `datapoints/index?start_absolute=${T1}&end_absolute=${T1}&metric=${INDEXED}`,
+        );
+        expect(status).toBe(204);
+        await both(INDEXED, 1, { host: ['before'] });
+        await before.close();
+      });
+    }
 
     if (maker === 'of a KairosDB 1.2') {
       test.each(['ours', 'java'] as const)(

@@ -78,3 +78,12 @@ export function accepts({ headers }: FastifyRequest, type: string): boolean {
     return name === '*/*' || name === '*' || name === `${group}/*` || name === type;
   });
 }
+
+/** Aborts when whoever asked is gone: reading for nobody stops. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new Error('the client went away'));
+  });
+  return gone.signal;
+}

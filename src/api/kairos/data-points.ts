@@ -16,7 +16,7 @@ const unpack = promisify(gunzip);
 /** Unpacked; more is refused, so that a few kilobytes can't fill the memory. */
 const UNPACKED_BYTES_MAX = 256 * 1_024 * 1_024;
 
-export function dataPointRoutes({ ingest, clock }: KairosContext): readonly KairosRoute[] {
+export function dataPointRoutes({ store, ingest, clock }: KairosContext): readonly KairosRoute[] {
   // Without a log behind it these routes are switched off, and nobody comes here.
   const log = ingest as KairosIngest;
   const reader = ingest && new BodyReader(ingest.draft);
@@ -40,7 +40,7 @@ export function dataPointRoutes({ ingest, clock }: KairosContext): readonly Kair
     },
     {
       path: '/datapoints/index',
-      summary: 'Nothing to do: tags are indexed as points are stored',
+      summary: 'Writes the tag index of what was stored before it was switched on',
       group: 'INGEST',
       handlers: {
         async GET({ query }, reply) {
@@ -50,8 +50,10 @@ export function dataPointRoutes({ ingest, clock }: KairosContext): readonly Kair
             metric,
           } = query as Record<string, string>;
           const isTime = (text: string | undefined) => /^[+-]?\d+$/.test(text ?? '');
-          if (isTime(start) && isTime(end) && metric !== undefined) return sendNothing(reply);
-          throw new QueryFailed(null);
+          if (!isTime(start) || !isTime(end) || metric === undefined) throw new QueryFailed(null);
+          await store.connect();
+          await store.indexTags({ metric, fromMs: Number(start), toMs: Number(end) + 1 });
+          return sendNothing(reply);
         },
       },
     },

@@ -76,6 +76,72 @@ function gateReads() {
 }
 const until = (condition: () => boolean) => vi.waitFor(() => expect(condition()).toBe(true));
 
+describe('a look-up', () => {
+  const paths = [
+    'metricnames',
+    'tagnames',
+    'tagvalues',
+    'metadata/s',
+    'metadata/s/k',
+    'metadata/s/k/key',
+  ] as const;
+  const get = (path: string) => fetch(`${url}/api/v1/${path}`);
+  const hang = () => {
+    const never = new Promise<never>(() => {});
+    const seen = { asked: 0 };
+    const hanging = () => {
+      seen.asked++;
+      return never;
+    };
+    vi.spyOn(store, 'metricNames').mockReturnValue({
+      [Symbol.asyncIterator]: () => ({ next: hanging }),
+    });
+    for (const name of ['serviceKeys', 'keysOfService', 'readServiceValue'] as const) {
+      vi.spyOn(store.rows, name).mockImplementation(hanging);
+    }
+    return seen;
+  };
+
+  test.each(paths)('of %s ends in time though the store hangs', async (path) => {
+    await listen({ timeoutMs: 50 });
+    hang();
+    const answer = await get(path);
+    expect([answer.status, await answer.text()]).toEqual([
+      500,
+      expect.stringContaining('Query exceeded time limit'),
+    ]);
+  });
+
+  test('of a store that hangs is not tried for a while, nor are queries; then one asks first', async () => {
+    await listen({ timeoutMs: 50 });
+    const seen = hang();
+    for (const path of ['metricnames', 'metadata/s', 'tagnames']) await get(path);
+    expect(seen.asked).toBe(3);
+    for (const path of paths) {
+      const answer = await get(path);
+      expect([answer.status, Number(answer.headers.get('retry-after')) > 0]).toEqual([503, true]);
+    }
+    expect((await ask()).status).toBe(503);
+    expect(seen.asked).toBe(3);
+  });
+
+  test('has its turn among the queries, and a text is still kept, given and deleted', async () => {
+    await listen({ atOnceMax: 1, waitingMax: 0 });
+    const { open, seen } = gateReads();
+    const first = ask();
+    await until(() => seen.begun === 1);
+    expect((await get('metricnames')).status).toBe(503);
+    open();
+    await first;
+    const path = `${url}/api/v1/metadata/s/k/key`;
+    expect((await fetch(path, { method: 'POST', body: 'text' })).status).toBe(204);
+    expect(await (await fetch(path)).text()).toBe('text');
+    expect((await fetch(path, { method: 'DELETE' })).status).toBe(204);
+    expect((await get('metadata/s/k/key')).status).toBe(404);
+    expect(await (await get('tagvalues')).text()).toContain('"h0"');
+  });
+});
+
 describe('a query', () => {
   test('that takes too long is answered as KairosDB does, though the store hangs, and reads no more', async () => {
     await listen({ timeoutMs: 50 });

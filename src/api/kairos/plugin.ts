@@ -8,6 +8,7 @@ import {
   type DeskLimits,
   featuresText,
   featureText,
+  QueryDesk,
   QueryFailed,
   QueryRefused,
 } from '../../query/index.ts';
@@ -49,19 +50,36 @@ export async function kairos(app: FastifyInstance, context: KairosContext): Prom
     if (isPlain || accepts(request, 'application/json')) return;
     return reply.code(406).send();
   });
+  const desk = openDesk(context);
+  app.addHook('preClose', () => desk.stop());
   addRoutes(
     app,
     [
       ...aboutRoutes(context),
-      ...nameRoutes(store),
+      ...nameRoutes(store, desk),
       ...dataPointRoutes(context),
-      ...queryRoutes(app, context),
-      ...metadataRoutes(store),
+      ...queryRoutes(desk, context.clock),
+      ...metadataRoutes(store, desk),
       ...rollupRoutes(context),
     ],
     (group) =>
       group === 'QUERY' ? context.answersQueries !== false : context.ingest !== undefined,
   );
+}
+
+/** All that clients ask the store goes through one desk. */
+function openDesk({ store, clock, logger, queries }: KairosContext): QueryDesk {
+  return new QueryDesk({
+    store,
+    clock,
+    logger,
+    limits: queries,
+    async save(points) {
+      const rejections = await store.write(points);
+      if (rejections.length === 0) return;
+      logger.warn({ rejections: rejections.slice(0, 3) }, 'save_as made points that are no good');
+    },
+  });
 }
 
 function aboutRoutes({ store, logger }: KairosContext): readonly KairosRoute[] {

@@ -12,10 +12,13 @@ export interface KairosPort extends SeriesStore {
     points: readonly DataPoint[],
     signal?: AbortSignal,
   ): Promise<readonly { readonly index: number; readonly message: string }[]>;
+  /** Of rows that were there before tags were indexed. */
+  indexTags(query: Pick<RowQuery, 'metric' | 'fromMs' | 'toMs'>): Promise<void>;
   deletePoints(query: RowQuery): Promise<void>;
   deleteMetric(metric: string): Promise<void>;
+  /** Each once. */
+  metricNames(prefix?: string): AsyncIterable<readonly string[]>;
   readonly rows: {
-    metricNames(prefix?: string): AsyncIterable<readonly string[]>;
     readServiceValue(
       service: string,
       serviceKey: string,

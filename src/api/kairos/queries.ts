@@ -1,24 +1,11 @@
 /** Queries of points and of tags, and those that are being answered. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { parseQuery, QueryDesk, QueryRefused } from '../../query/index.ts';
-import { sendJson, sendNothing } from './answers.ts';
-import type { KairosContext } from './plugin.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { parseQuery, type QueryDesk, QueryRefused } from '../../query/index.ts';
+import type { Clock } from '../../runtime/index.ts';
+import { goneSignal, sendJson, sendNothing } from './answers.ts';
 import type { KairosRoute } from './routes.ts';
 
-export function queryRoutes(app: FastifyInstance, context: KairosContext): readonly KairosRoute[] {
-  const { store, clock, logger, queries } = context;
-  const desk = new QueryDesk({
-    store,
-    clock,
-    logger,
-    limits: queries,
-    async save(points) {
-      const rejections = await store.write(points);
-      if (rejections.length === 0) return;
-      logger.warn({ rejections: rejections.slice(0, 3) }, 'save_as made points that are no good');
-    },
-  });
-  app.addHook('preClose', () => desk.stop());
+export function queryRoutes(desk: QueryDesk, clock: Clock): readonly KairosRoute[] {
   const answer = async (text: string, request: FastifyRequest, reply: FastifyReply) => {
     const query = parseQuery(text, clock.now());
     return sendJson(request, reply, await desk.answer(text, query, goneSignal(reply)));
@@ -90,13 +77,4 @@ function jsonOf(text: string): string {
   } catch {
     return JSON.stringify(text);
   }
-}
-
-/** Aborts when whoever asked is gone: reading for nobody stops. */
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort(new Error('the client went away'));
-  });
-  return gone.signal;
 }

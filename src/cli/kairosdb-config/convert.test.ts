@@ -97,12 +97,47 @@ kairosdb.queries.regex_prefix = "regex:"
       '27 datastore.cassandra.write_cluster.write_consistency_level todo',
       '29 datastore.cassandra.write_cluster.auth.user_name todo',
       '30 datastore.cassandra.write_cluster.auth.password todo',
-      '34 datastore.cassandra.read_clusters_not todo',
       '38 health.healthyResponseCode todo',
       '39 jetty.prot unknown',
     ]);
     expect(JSON.stringify(findings)).not.toContain('hunter2');
     expect(findings.at(-1)?.message).toContain('did you mean kairosdb.jetty.port?');
+  });
+
+  test('with older clusters and indexed tags keeps both', () => {
+    const { config, findings } = convert(`kairosdb.datastore.cassandra {
+      write_cluster: {
+        cql_host_list: ["new"]
+        tag_indexed_row_key_lookup_metrics: { "cpu.load": ["host", "dc"], disk: [], net: ["*"] }
+      }
+      read_clusters: [
+        { name: "old", keyspace: "k1", cql_host_list: ["o1", "o2:9043"], local_dc_name: "dc1"
+          start_time: "2019-01-01T00:00+0000", end_time: "2020-01-01T00:00+0100" },
+        { cql_host_list: ["older"] }
+      ]
+    }`);
+    expect(findings).toEqual([]);
+    expect(config).toMatchObject({
+      cassandra: {
+        hosts: ['new'],
+        tagIndex: ['cpu.load|host', 'cpu.load|dc', 'disk', 'net'],
+        readClusters: [
+          'o1;o2:9043/k1?datacenter=dc1&from=2019-01-01T00:00Z&to=2019-12-31T23:00Z',
+          'older/kairosdb',
+        ],
+      },
+    });
+    expect(load(config).cassandra.readClusters).toHaveLength(2);
+    const listed = convert(
+      'kairosdb.datastore.cassandra.write_cluster.tag_indexed_row_key_lookup_metrics: ["a", "b"]',
+    );
+    expect(listed.config).toMatchObject({ cassandra: { tagIndex: ['a', 'b'] } });
+    const wrong = convert(
+      'kairosdb.datastore.cassandra.read_clusters: [{ start_time: "yesterday" }]',
+    );
+    expect(wrong.findings.map(({ kind, message }) => `${kind}: ${message}`)).toEqual([
+      'wrong: expected a time such as 2020-01-01T00:00+0000, got yesterday',
+    ]);
   });
 
   test('with H2, or read-only, becomes the embedded store and fewer roles', () => {

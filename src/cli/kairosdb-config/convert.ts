@@ -4,7 +4,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { FatalError, messageOf } from '../../model/index.ts';
 import { nearest } from '../../runtime/index.ts';
 import { type ConfigEntry, readHocon, readProperties } from './hocon.ts';
-import { knownKeys, NotTranslated, ruleOf } from './mapping.ts';
+import { collected, knownKeys, NotTranslated, ruleOf } from './mapping.ts';
 
 export interface Finding {
   readonly file: string;
@@ -63,8 +63,11 @@ export function convert(entries: ReadonlyMap<string, ConfigEntry>): Converted {
     else if ('todo' in rule) tell('todo', rule.todo);
     else {
       try {
-        const given = Object.entries(rule.to(value));
-        for (const [path, setting] of given) settings.set(path, setting);
+        const given = Object.entries(rule.to(value, key));
+        for (const [path, setting] of given) {
+          const before = collected.has(path) ? settings.get(path) : undefined;
+          settings.set(path, Array.isArray(before) ? before.concat(setting) : setting);
+        }
         if (given.length === 0) needless++;
         else taken++;
         if (rule.note !== undefined) tell('note', rule.note);

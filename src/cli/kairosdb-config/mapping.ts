@@ -8,7 +8,7 @@ import type { ConfigValue } from './hocon.ts';
 export class NotTranslated extends Error {}
 
 /** Settings by dotted path. Throws NotTranslated when the value is no good. */
-type Translate = (value: ConfigValue) => Readonly<Record<string, unknown>>;
+type Translate = (value: ConfigValue, key: string) => Readonly<Record<string, unknown>>;
 
 export type Rule =
   | { readonly to: Translate; readonly note?: string }
@@ -59,6 +59,47 @@ function rolesOf(value: ConfigValue): Readonly<Record<string, unknown>> {
   };
 }
 
+const TAG_INDEX = 'tag_indexed_row_key_lookup_metrics';
+/** Settings that several keys add to. */
+export const collected: ReadonlySet<string> = new Set(['cassandra.tagIndex']);
+
+/** A list of metrics, or below each metric, however many dots it has, a list of its tags. */
+function tagIndexOf(value: ConfigValue, key: string): Readonly<Record<string, unknown>> {
+  const [, metric] = key.split(`${TAG_INDEX}.`);
+  const names = listOf(value);
+  if (metric === undefined) return names.length === 0 ? {} : { 'cassandra.tagIndex': names };
+  const isAll = names.length === 0 || names.includes('*');
+  return { 'cassandra.tagIndex': isAll ? [metric] : names.map((name) => `${metric}|${name}`) };
+}
+
+/** KairosDB's `2020-01-01T00:00+0000`; a zone without a sign to escape reads better. */
+const clusterTime = (value: ConfigValue): string => {
+  const text = textOf(value);
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(?:Z|[+-]\d{4})$/.test(text)) {
+    throw new NotTranslated(`expected a time such as 2020-01-01T00:00+0000, got ${text}`);
+  }
+  const ms = Date.parse(text.replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
+  return new Date(ms).toISOString().replace(/:00\.000Z$/, 'Z');
+};
+
+function clustersOf(value: ConfigValue): string[] {
+  if (!Array.isArray(value)) throw new NotTranslated('expected a list of clusters');
+  return value.map((each: ConfigValue) => {
+    if (typeof each === 'string' || Array.isArray(each)) {
+      throw new NotTranslated('expected a list of clusters');
+    }
+    const given = each as { readonly [key: string]: ConfigValue };
+    const hosts = given.cql_host_list === undefined ? ['localhost'] : listOf(given.cql_host_list);
+    const parameters = [
+      ...(given.local_dc_name === undefined ? [] : [`datacenter=${textOf(given.local_dc_name)}`]),
+      ...(given.start_time === undefined ? [] : [`from=${clusterTime(given.start_time)}`]),
+      ...(given.end_time === undefined ? [] : [`to=${clusterTime(given.end_time)}`]),
+    ];
+    const place = `${hosts.join(';')}/${textOf(given.keyspace ?? 'kairosdb')}`;
+    return parameters.length === 0 ? place : `${place}?${parameters.join('&')}`;
+  });
+}
+
 const driver = always('the driver opens and sizes its connections by itself');
 const queue = always('points go through the durable log, whose batches size themselves');
 const secret = (name: string) =>
@@ -99,20 +140,11 @@ const cluster: Readonly<Record<string, Rule>> = {
       return {};
     },
   },
-  tag_indexed_row_key_lookup_metrics: {
-    to: (value) => {
-      const isEmpty = typeof value === 'string' ? value === '' : Object.keys(value).length === 0;
-      if (!isEmpty)
-        throw new NotTranslated(
-          'the tag index is not written from settings: queries by tag read the row keys',
-        );
-      return {};
-    },
-  },
+  [TAG_INDEX]: { to: tagIndexOf },
   row_time_unit: always('the stored spec of the keyspace decides'),
   row_width: always('the stored spec of the keyspace decides'),
-  start_time: todo('clusters by time are not offered'),
-  end_time: todo('clusters by time are not offered'),
+  start_time: always('the cluster that is written is read for all times'),
+  end_time: always('the cluster that is written is read for all times'),
 };
 
 const known: Readonly<Record<string, Rule>> = {
@@ -260,11 +292,15 @@ const byPrefix: readonly (readonly [prefix: string, rule: Rule])[] = [
     'datastore.cassandra.table_create_with.',
     always('only for new tables: `tidemark setup` makes them'),
   ],
+  ['datastore.cassandra.read_clusters_not', always('KairosDB does not read it either')],
   [
     'datastore.cassandra.read_clusters',
-    todo('one cluster is read: keep a KairosDB for older ones'),
+    { to: (value) => ({ 'cassandra.readClusters': clustersOf(value) }) },
   ],
-  ['datastore.cassandra.meta_cluster.', todo('one cluster holds everything')],
+  [
+    'datastore.cassandra.meta_cluster.',
+    todo('metadata and rollup tasks are in the keyspace that is written: copy service_index over'),
+  ],
   ['datastore.cassandra.auth.', todo('set CASSANDRA_USERNAME and CASSANDRA_PASSWORD')],
   ['datastore.cassandra.hector.', todo('Thrift is gone: name CQL hosts in cassandra.hosts')],
   ['datastore.remote.', todo('forwarding to another KairosDB is not offered')],
@@ -284,6 +320,7 @@ const byPrefix: readonly (readonly [prefix: string, rule: Rule])[] = [
 export function ruleOf(key: string): Rule | undefined {
   const own = key.replace(/^datastore\.cassandra\.(?:write_cluster\.)?/, '');
   if (own !== key && Object.hasOwn(cluster, own)) return cluster[own];
+  if (own !== key && own.startsWith(`${TAG_INDEX}.`)) return cluster[TAG_INDEX];
   if (Object.hasOwn(known, key)) return known[key];
   return byPrefix.find(([prefix]) => key.startsWith(prefix))?.[1];
 }

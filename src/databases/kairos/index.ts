@@ -13,6 +13,7 @@ export * from './config.ts';
 export * from './packed/index.ts';
 export { reasonAgainstPoint } from './point-check.ts';
 export { TTL_SECONDS_MAX, type TtlOptions } from './point-ttl.ts';
+export type { ReadClusterOptions } from './read-clusters.ts';
 export type { RowIndexOptions } from './row-index.ts';
 export { decodeRowKey, encodeRowKey, type RowKey } from './row-key.ts';
 export type { FoundRow, RowQuery, TagFilter } from './row-query.ts';
