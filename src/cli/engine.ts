@@ -30,7 +30,10 @@ export interface SetupStep {
 export interface MainModule {
   startEngine(settings: Settings, options?: StartOptions): Promise<Engine>;
   /** Topics, buckets, keyspace, tasks: makes what is missing in what the settings name. */
-  setUp(settings: Settings): Promise<readonly SetupStep[]>;
+  setUp(
+    settings: Settings,
+    options?: { readonly fluxTasks?: boolean | undefined },
+  ): Promise<readonly SetupStep[]>;
 }
 
 // A variable keeps the compiler from tying this room to the one below it.

@@ -1,9 +1,15 @@
 /** `tidemark setup`: topics, buckets and keyspace, as far as the settings name their servers. May be run again. */
 import { alertTopics } from '../alerts/index.ts';
-import { fleetBuckets, setupBuckets, voteBuckets } from '../databases/influx/index.ts';
+import {
+  fleetBuckets,
+  fluxTasks,
+  setupBuckets,
+  setupFluxTasks,
+  voteBuckets,
+} from '../databases/influx/index.ts';
 import { setupKairos } from '../databases/kairos/index.ts';
 import { MIGRATED_TOPIC } from '../jobs/index.ts';
-import { TidemarkError } from '../model/index.ts';
+import { FatalError, TidemarkError } from '../model/index.ts';
 import {
   type Clock,
   type Logger,
@@ -25,13 +31,24 @@ export interface SetupStep {
   readonly outcome: 'made' | 'kept';
 }
 
+export interface SetupOptions {
+  /** Whether InfluxDB is to make rollups of its own too. */
+  readonly fluxTasks?: boolean | undefined;
+}
+
 export async function setUp(
   settings: Settings,
+  options: SetupOptions = {},
   logger: Logger = silentLogger,
   clock: Clock = systemClock,
 ): Promise<readonly SetupStep[]> {
-  const steps = [...(await setUpTopics(settings, logger, clock))];
   const influx = influxOf(settings);
+  if (options.fluxTasks && influx === undefined) {
+    throw new FatalError('Flux tasks are InfluxDB’s: set INFLUX_URL, INFLUX_ORG and INFLUX_TOKEN', {
+      code: 'SETTINGS_INCOMPLETE',
+    });
+  }
+  const steps = [...(await setUpTopics(settings, logger, clock))];
   if (influx !== undefined) {
     for (const { bucket, done, detail } of await setupBuckets(influx, [
       ...voteBuckets,
@@ -39,6 +56,13 @@ export async function setUp(
     ])) {
       steps.push({
         what: `bucket ${bucket} (${detail})`,
+        outcome: done === 'kept' ? 'kept' : 'made',
+      });
+    }
+    const tasks = options.fluxTasks ? fluxTasks() : [];
+    for (const { task, done } of await setupFluxTasks(influx, tasks)) {
+      steps.push({
+        what: `task ${task}${done === 'changed' ? ' (another script)' : ''}`,
         outcome: done === 'kept' ? 'kept' : 'made',
       });
     }

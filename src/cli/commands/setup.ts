@@ -7,11 +7,14 @@ export function setupCommand(context: CliContext): Command {
   const command = new Command('setup').description(
     'make topics, buckets and keyspace where they are missing',
   );
-  return withSettings(command).action(async (flags: SettingsFlags) => {
+  command.option('--flux-tasks', 'have InfluxDB make rollups of its own too, by tasks');
+  return withSettings(command).action(async (flags: SettingsFlags & { fluxTasks?: boolean }) => {
     const { settings, warnings } = settingsFrom(context, flags);
     for (const warning of warnings) await write(context.terminal.stderr, `warning: ${warning}\n`);
     const { setUp } = await context.loadMain();
-    for (const { what, outcome } of await setUp(settings)) {
+    for (const { what, outcome } of await setUp(settings, {
+      fluxTasks: flags.fluxTasks,
+    })) {
       await write(context.terminal.stdout, `${outcome.padEnd(4)}  ${what}\n`);
     }
   });

@@ -9,6 +9,7 @@ export {
 export { encodeLine, storedMeasurement, storedName } from './codec.ts';
 export { type InfluxConfig, influxConfig, influxConfigSchema } from './config.ts';
 export type { RollupQuery } from './flux.ts';
+export { type FluxTask, type FluxTaskReport, fluxTasks, setupFluxTasks } from './flux-tasks.ts';
 export { bucketInfluxql, type InfluxqlConfig, InfluxqlReader } from './influxql.ts';
 export { InfluxReader, type InfluxReaderOptions, type RollupRange } from './reader.ts';
 export type { InfluxRollup, Row } from './row.ts';
