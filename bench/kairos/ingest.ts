@@ -235,10 +235,14 @@ async function onCassandra() {
 }
 
 warnOfNoise(noise);
-const cassandra = both || options.flag('cassandra') ? await onCassandra() : undefined;
-const embedded =
-  both || options.flag('embedded')
-    ? await withBoth('h2', {}, (java, tidemark) => race('embedded beside H2', java, tidemark))
-    : undefined;
-writeResults('kairos-ingest', noise, { series, perSeries, connections, cassandra, embedded });
+const setup = { series, perSeries, connections };
+if (both || options.flag('cassandra')) {
+  writeResults('kairos-ingest-cassandra', noise, { ...setup, ...(await onCassandra()) });
+}
+if (both || options.flag('embedded')) {
+  const figures = await withBoth('h2', {}, (java, tidemark) =>
+    race('embedded beside H2', java, tidemark),
+  );
+  writeResults('kairos-ingest-embedded', noise, { ...setup, ...figures });
+}
 agent.destroy();

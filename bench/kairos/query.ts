@@ -261,8 +261,10 @@ warnOfNoise(noise);
 process.stdout.write(
   `${number(series)} series, a point every ${stepMs / 1_000} s: ${number(series * Math.ceil((7 * DAY_MS) / stepMs))} points; ${queries} queries a shape\n`,
 );
-const figures = {
-  ...(both || options.flag('cassandra') ? { cassandra: await onCassandra() } : {}),
-  ...(both || options.flag('embedded') ? { embedded: await embedded() } : {}),
-};
-if (both) writeResults('kairos-query', noise, { series, stepMs, queries, ...figures });
+const setup = { series, stepMs, queries };
+if (both || options.flag('cassandra')) {
+  writeResults('kairos-query-cassandra', noise, { ...setup, ...(await onCassandra()) });
+}
+if (both || options.flag('embedded')) {
+  writeResults('kairos-query-embedded', noise, { ...setup, ...(await embedded()) });
+}

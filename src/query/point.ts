@@ -7,8 +7,17 @@ export type QueryValue = bigint | number | string | null;
 /** KairosDB's two kinds of groups: aggregators say which they take. */
 export type GroupType = 'number' | 'text';
 
+/** Points in order as columns, of which the first `count` are meant; another's after the call. */
+export interface NumberColumns {
+  readonly times: Float64Array;
+  readonly numbers: Float64Array;
+  readonly count: number;
+}
+
 export interface PointSink {
   push(timestampMs: number, value: QueryValue): void;
+  /** Many at once, for sinks to which a value is its double and nothing more. */
+  pushNumbers?(columns: NumberColumns): void;
   /** No point comes any more. */
   end(): void;
 }

@@ -45,6 +45,36 @@ export class Cursor {
     return true;
   }
 
+  /** Of the last point at hand. */
+  get pageEndMs(): number {
+    return this.#times[this.#times.length - 1] as number;
+  }
+
+  get isAtPageEnd(): boolean {
+    return this.#at >= this.#times.length;
+  }
+
+  /** Points of the page up to a time, it included. Ascending rows only. */
+  countUpTo(untilMs: number): number {
+    let [low, high] = [this.#at, this.#times.length];
+    if (untilMs >= this.pageEndMs) return high - low;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#times[middle] as number) <= untilMs) low = middle + 1;
+      else high = middle;
+    }
+    return low - this.#at;
+  }
+
+  /** Copies the next `count` points of the page and steps behind them. */
+  take(count: number, times: Float64Array, numbers: Float64Array, at: number): void {
+    const end = this.#at + count;
+    times.set(this.#times.subarray(this.#at, end), at);
+    numbers.set(this.#numbers.subarray(this.#at, end), at);
+    this.#at = end - 1;
+    this.step();
+  }
+
   async nextPage(): Promise<void> {
     do {
       const { value, done } = await this.#following;
@@ -74,6 +104,8 @@ export interface CursorHeap {
   pop(): void;
   /** After the least has moved on. */
   sink(): void;
+  /** Gives all and is empty. */
+  drain(): readonly Cursor[];
 }
 
 export const heapOf = (order: 'ascending' | 'descending'): CursorHeap =>
@@ -109,6 +141,10 @@ class Heap implements CursorHeap {
     if (last === undefined || this.#cursors.length === 0) return;
     this.#cursors[0] = last;
     this.sink();
+  }
+
+  drain(): readonly Cursor[] {
+    return this.#cursors.splice(0);
   }
 
   sink(): void {

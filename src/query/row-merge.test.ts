@@ -55,13 +55,14 @@ const rows = fc.array(
   { maxLength: 8 },
 );
 
-test('rows in any pages come out as one sorted stream, in either order', async () => {
+test('rows in any pages come out as one sorted stream, in either order, point by point or as columns', async () => {
   await fc.assert(
     fc.asyncProperty(
       rows,
       fc.constantFrom('ascending' as const, 'descending' as const),
       fc.integer({ min: 1, max: 4 }),
-      async (given, order, pagePoints) => {
+      fc.boolean(),
+      async (given, order, pagePoints, inColumns) => {
         const { store, open } = storeOf(pagePoints);
         const seen: StoredPoint[] = [];
         const announced = new Set<StoredRow>();
@@ -69,6 +70,13 @@ test('rows in any pages come out as one sorted stream, in either order', async (
         await mergeRows(store, given, options, {
           row: (row) => announced.add(row),
           point: (timestampMs, value) => seen.push({ timestampMs, value }),
+          numbers: inColumns
+            ? ({ times, numbers, count }) => {
+                for (let i = 0; i < count; i++) {
+                  seen.push({ timestampMs: times[i] as number, value: numbers[i] as number });
+                }
+              }
+            : undefined,
         });
         const all = given.flatMap(({ points }) => points);
         const sign = order === 'ascending' ? 1 : -1;

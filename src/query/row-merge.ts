@@ -3,6 +3,8 @@
  * that a long range needs no more than the rows of one time at once; the first pages of the rows that are due, and
  * the next page of each, are asked for ahead, so that the store and the merge work at the same time.
  */
+import { NumberMerge } from './number-merge.ts';
+import type { NumberColumns } from './point.ts';
 import { Cursor, type CursorHeap, heapOf } from './row-cursor.ts';
 import type { SeriesStore, StoredRow } from './store.ts';
 import type { Turns } from './turns.ts';
@@ -14,12 +16,16 @@ export interface MergeOptions {
   /** Of each row; undefined = all. */
   readonly limit: number | undefined;
   readonly turns: Turns;
+  /** Room for columns, which merges may use one after the other. */
+  readonly room?: NumberMerge;
 }
 
 /** Points of all open rows held in memory together, at 16 bytes or so each, so that many rows get small pages. */
 const HELD_POINTS = 400_000;
 const PAGE_POINTS_MAX = 5_000;
 const PAGE_POINTS_MIN = 50;
+/** With more rows their pages are so small that most of a page's work would be for few points. */
+const COLUMN_ROWS_MAX = 1_000;
 /** First pages asked for at once. */
 export const ROWS_OPENED_AT_ONCE = 32;
 
@@ -27,6 +33,8 @@ export interface MergeTaker {
   /** A row that has points, before any of them comes. */
   row(row: StoredRow): void;
   point(timestampMs: number, value: bigint | number | string): void;
+  /** When given, points may come here many at once instead. */
+  readonly numbers?: ((columns: NumberColumns) => void) | undefined;
 }
 
 export class RowMerge {
@@ -66,6 +74,11 @@ export class RowMerge {
     const heap = this.#heap;
     try {
       await this.#openDue(taker);
+      const { numbers } = taker;
+      if (numbers !== undefined && !this.#isDescending && this.#waiting.length <= COLUMN_ROWS_MAX) {
+        await this.#runNumbers(taker, numbers);
+        return;
+      }
       for (let least = heap.least; least !== undefined; least = heap.least) {
         taker.point(least.timestampMs, least.value);
         const pause = turns.point();
@@ -79,6 +92,33 @@ export class RowMerge {
       }
     } finally {
       await this.close();
+    }
+  }
+
+  /** All that is at hand of all open rows goes at once, up to the first time that a row may say more about. */
+  async #runNumbers(taker: MergeTaker, give: (columns: NumberColumns) => void): Promise<void> {
+    const { turns, room: merge = new NumberMerge() } = this.#options;
+    while (this.#heap.least !== undefined) {
+      const cursors = this.#heap.drain();
+      const following = this.#waiting[this.#next];
+      let untilMs = following === undefined ? Infinity : this.#earliest(following) - 1;
+      for (const cursor of cursors) untilMs = Math.min(untilMs, cursor.pageEndMs);
+      const counts = cursors.map((cursor) => cursor.countUpTo(untilMs));
+      merge.begin(counts.reduce((sum, count) => sum + count, 0));
+      for (const [i, cursor] of cursors.entries()) {
+        const count = counts[i] as number;
+        merge.add(count, (times, numbers, at) => cursor.take(count, times, numbers, at));
+      }
+      const columns = merge.merged();
+      give(columns);
+      const pause = turns.points(columns.count);
+      if (pause !== undefined) await pause;
+      for (const cursor of cursors) {
+        if (cursor.isAtPageEnd) await cursor.nextPage();
+        if (cursor.isDone) this.#started.delete(cursor);
+        else this.#heap.push(cursor);
+      }
+      if (this.#isDue()) await this.#openDue(taker);
     }
   }
 

@@ -7,8 +7,9 @@ import { type GroupFrame, passes } from './aggregators/index.ts';
 import { QueryFailed, QueryRefused } from './errors.ts';
 import { type TagGroup, tagGroupOf } from './group-by/index.ts';
 import { quote } from './json/json-text.ts';
+import { NumberMerge } from './number-merge.ts';
 import type { MetricQuery, Query } from './parse/query.ts';
-import type { GroupType, PointSink, QueryValue } from './point.ts';
+import type { GroupType, NumberColumns, PointSink, QueryValue } from './point.ts';
 import { AnswerBudget, ResultText } from './result-text.ts';
 import { RowMerge } from './row-merge.ts';
 import type { SeriesStore, StoredRow } from './store.ts';
@@ -46,6 +47,7 @@ class MetricRun {
   readonly #budget: AnswerBudget;
   readonly #saved: DataPoint[];
   readonly #turns = new Turns();
+  readonly #room = new NumberMerge();
   #sampleSize = 0;
 
   constructor(store: SeriesStore, query: MetricQuery, budget: AnswerBudget, saved: DataPoint[]) {
@@ -110,6 +112,7 @@ class MetricRun {
       order,
       limit: limit === 0 ? undefined : limit,
       turns: this.#turns,
+      room: this.#room,
     });
   }
 
@@ -138,8 +141,15 @@ class MetricRun {
       }
       return result;
     };
+    const takesNumbers = groupBys.length === 0 && this.#takesNumbers(type);
     await merge.run({
       row: ({ row }) => addTags(tags, row.tags),
+      numbers: takesNumbers
+        ? (columns) => {
+            this.#sampleSize += columns.count;
+            (single ?? resultOf(columns.times[0] as number, 0)).pushNumbers(columns);
+          }
+        : undefined,
       point: (timestampMs, value) => {
         this.#sampleSize++;
         (single ?? resultOf(timestampMs, value)).push(timestampMs, value);
@@ -161,6 +171,13 @@ class MetricRun {
     const chain = () => this.#chain(text, type, frame);
     const { limit } = this.#query;
     return new Result({ entries, tags, text, limit, chain, mustWait });
+  }
+
+  /** Whether a group of this type may pass as columns of doubles: its first aggregator asks for no more. */
+  #takesNumbers(type: GroupType): boolean {
+    const { aggregators, limit } = this.#query;
+    const first = aggregators.find((aggregator) => passes(aggregator, type));
+    return limit === 0 && first?.takesNumbers === true;
   }
 
   /** Aggregators that take the group's type, from the last to the first. */
@@ -208,6 +225,17 @@ class Result {
     if (this.#left-- <= 0 || this.#failure !== undefined) return;
     if (this.#parts.mustWait) this.#kept.push([timestampMs, value]);
     else this.#give(timestampMs, value);
+  }
+
+  /** Only without limit, of a chain that takes numbers, and with nothing to wait for. */
+  pushNumbers(columns: NumberColumns): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#sink ??= this.#parts.chain();
+      this.#sink.pushNumbers?.(columns);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Throws QueryFailed. */

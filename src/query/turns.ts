@@ -9,7 +9,13 @@ export class Turns {
 
   /** To be called for every point, and waited for when it gives something. */
   point(): Promise<void> | undefined {
-    if (++this.#points < POINTS_AT_ONCE) return undefined;
+    return this.points(1);
+  }
+
+  /** For so many. */
+  points(count: number): Promise<void> | undefined {
+    this.#points += count;
+    if (this.#points < POINTS_AT_ONCE) return undefined;
     this.#points = 0;
     return nextTurn();
   }

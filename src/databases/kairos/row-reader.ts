@@ -1,6 +1,6 @@
 /** Reads the points of one row, a page at a time (spec §10). */
 import { columnOf, encodeColumn, isLegacyFloat, timestampOf } from './column.ts';
-import { eachCell } from './packed-cells.ts';
+import { CELL_HEAD_BYTES, eachCell } from './packed-cells.ts';
 import type { RowKey } from './row-key.ts';
 import { type FoundRow, type RowQuery, timeBounds } from './row-query.ts';
 import type { RowSpec } from './row-spec.ts';
@@ -70,13 +70,17 @@ function decodePage(spec: RowSpec, { type, rowTimeMs }: RowKey, page: CellPage):
   const numbers = new Float64Array(count);
   if (type === DOUBLE_TYPE) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    eachCell(page, (i, column, from, to) => {
-      times[i] = timestampOf(spec, rowTimeMs, column);
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+      times[i] = timestampOf(spec, rowTimeMs, view.getUint32(at + 4));
+      const from = at + CELL_HEAD_BYTES;
+      const length = view.getInt32(at + 8);
+      at = from + Math.max(0, length);
       numbers[i] =
-        to - from >= 8
+        length >= 8
           ? view.getFloat64(from)
-          : (decodeValue(type, bytes.subarray(from, to)) as number);
-    });
+          : (decodeValue(type, bytes.subarray(from, at)) as number);
+    }
     return { times, numbers, values: 'doubles' };
   }
   /** From the first value on that a double can't stand for. */

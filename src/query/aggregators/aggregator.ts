@@ -31,6 +31,8 @@ export interface Aggregator {
   readonly gives: 'number' | 'same';
   /** Groups share something, so they have to be run one after the other, in the order of the results. */
   readonly inOrder?: boolean;
+  /** What it opens has `pushNumbers`. */
+  readonly takesNumbers?: boolean;
   open(out: PointSink, group: GroupFrame): PointSink;
 }
 

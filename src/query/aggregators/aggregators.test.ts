@@ -9,7 +9,12 @@ type Points = readonly (readonly [number, QueryValue])[];
 const NOW = 1e12;
 
 /** Runs aggregators over the points of each group, one group after the other. */
-function run(aggregators: readonly object[], groups: readonly Points[], more: object = {}) {
+function run(
+  aggregators: readonly object[],
+  groups: readonly Points[],
+  more: object = {},
+  give: (sink: PointSink, points: Points) => void = oneByOne,
+) {
   const json = {
     start_absolute: 0,
     end_absolute: 100_000,
@@ -34,11 +39,15 @@ function run(aggregators: readonly object[], groups: readonly Points[], more: ob
       (next, aggregator) => aggregator.open(next, frame),
       last,
     );
-    for (const [at, value] of points) sink.push(at, value);
+    give(sink, points);
     sink.end();
     return out;
   });
   return { results, saved };
+}
+
+function oneByOne(sink: PointSink, points: Points): void {
+  for (const [at, value] of points) sink.push(at, value);
 }
 
 const second = { sampling: { value: 1, unit: 'seconds' } };
@@ -66,6 +75,40 @@ test('a percentile is exact beyond the 1,028 points that KairosDB samples', {
       },
     ),
     { numRuns: 20 },
+  );
+});
+
+test('columns give what the same points give one by one', () => {
+  const names = ['avg', 'count', 'dev', 'max', 'min', 'percentile', 'sum'];
+  const point = fc.tuple(
+    fc.integer({ min: 0, max: 99_999 }),
+    fc.oneof(fc.double({ noNaN: true }), fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })),
+  );
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...names),
+      fc.array(point, { minLength: 1, maxLength: 100 }),
+      fc.integer({ min: 1, max: 40 }),
+      (name, given, size) => {
+        const points = given.toSorted(([a], [b]) => a - b);
+        const own = name === 'percentile' ? { percentile: 0.9 } : {};
+        const aggregator = { name, ...own, ...second };
+        const times = Float64Array.from(points, ([at]) => at);
+        const numbers = Float64Array.from(points, ([, value]) => Number(value));
+        const inColumns = (sink: PointSink) => {
+          for (let from = 0; from < points.length; from += size) {
+            const to = Math.min(from + size, points.length);
+            const columns = {
+              times: times.slice(from),
+              numbers: numbers.slice(from),
+              count: to - from,
+            };
+            (sink.pushNumbers as NonNullable<PointSink['pushNumbers']>).call(sink, columns);
+          }
+        };
+        expect(run([aggregator], [points], {}, inColumns)).toEqual(run([aggregator], [points]));
+      },
+    ),
   );
 });
 

@@ -28,6 +28,13 @@ class Mean implements Fold {
     this.#count++;
   }
 
+  addNumbers(numbers: Float64Array, from: number, to: number): void {
+    let sum = this.#sum;
+    for (let i = from; i < to; i++) sum += numbers[i] as number;
+    this.#sum = sum;
+    this.#count += to - from;
+  }
+
   finish(out: PointSink): void {
     out.push(this.#returnMs, this.#sum / this.#count);
   }

@@ -24,6 +24,10 @@ class Count implements Fold {
     this.#count++;
   }
 
+  addNumbers(_numbers: Float64Array, from: number, to: number): void {
+    this.#count += to - from;
+  }
+
   finish(out: PointSink): void {
     out.push(this.#returnMs, BigInt(this.#count));
   }

@@ -40,7 +40,14 @@ class Deviation implements Fold {
   }
 
   add(_timestampMs: number, value: QueryValue): void {
-    const x = numberOf(value);
+    this.#add(numberOf(value));
+  }
+
+  addNumbers(numbers: Float64Array, from: number, to: number): void {
+    for (let i = from; i < to; i++) this.#add(numbers[i] as number);
+  }
+
+  #add(x: number): void {
     this.#count++;
     this.#mean += (x - this.#mean) / this.#count;
     this.#meanOfSquares += (x * x - this.#meanOfSquares) / this.#count;

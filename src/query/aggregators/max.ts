@@ -24,6 +24,10 @@ class Maximum implements Fold {
     this.#max = Math.max(this.#max, numberOf(value));
   }
 
+  addNumbers(numbers: Float64Array, from: number, to: number): void {
+    for (let i = from; i < to; i++) this.#max = Math.max(this.#max, numbers[i] as number);
+  }
+
   finish(out: PointSink): void {
     out.push(this.#returnMs, this.#max);
   }

@@ -24,6 +24,10 @@ class Minimum implements Fold {
     this.#min = Math.min(this.#min, numberOf(value));
   }
 
+  addNumbers(numbers: Float64Array, from: number, to: number): void {
+    for (let i = from; i < to; i++) this.#min = Math.min(this.#min, numbers[i] as number);
+  }
+
   finish(out: PointSink): void {
     out.push(this.#returnMs, this.#min);
   }

@@ -39,12 +39,22 @@ class Percentile implements Fold {
   }
 
   add(_timestampMs: number, value: QueryValue): void {
-    if (this.#count === this.#values.length) {
-      const grown = new Float64Array(this.#count * 2);
-      grown.set(this.#values);
-      this.#values = grown;
-    }
+    this.#makeRoom(1);
     this.#values[this.#count++] = numberOf(value);
+  }
+
+  addNumbers(numbers: Float64Array, from: number, to: number): void {
+    this.#makeRoom(to - from);
+    this.#values.set(numbers.subarray(from, to), this.#count);
+    this.#count += to - from;
+  }
+
+  #makeRoom(more: number): void {
+    const needed = this.#count + more;
+    if (needed <= this.#values.length) return;
+    const grown = new Float64Array(Math.max(needed, this.#values.length * 2));
+    grown.set(this.#values.subarray(0, this.#count));
+    this.#values = grown;
   }
 
   finish(out: PointSink): void {

@@ -1,6 +1,6 @@
 /** The frame of all aggregators that make one point of each bucket of time (spec §4.4). */
 import { boolean, type Given, long, timeSpan, timeZone } from '../parse/property.ts';
-import type { PointSink, QueryValue } from '../point.ts';
+import type { NumberColumns, PointSink, QueryValue } from '../point.ts';
 import { Buckets } from '../time/buckets.ts';
 import type { Aggregator, QueryFrame } from './aggregator.ts';
 
@@ -22,6 +22,8 @@ export interface Fold {
   /** `returnMs` is the time that the bucket's point is to have. */
   begin(returnMs: number): void;
   add(timestampMs: number, value: QueryValue): void;
+  /** The same for many, `from` included and `to` not, where a value is its double and its time says nothing. */
+  addNumbers?(numbers: Float64Array, from: number, to: number): void;
   /** Gives the points of the bucket away. */
   finish(out: PointSink): void;
 }
@@ -42,40 +44,66 @@ export function rangeAggregator(
   fold: () => Fold,
 ): Aggregator {
   const buckets = bucketsOf(given, query);
-  return { ...kind, open: (out) => new RangeSink(buckets, given, fold(), out) };
+  const takesNumbers = fold().addNumbers !== undefined;
+  return {
+    ...kind,
+    takesNumbers,
+    open: (out) =>
+      takesNumbers
+        ? new NumberRangeSink(buckets, given, fold(), out)
+        : new RangeSink(buckets, given, fold(), out),
+  };
 }
 
 class RangeSink implements PointSink {
   readonly #buckets: Buckets;
   readonly #given: RangeGiven;
-  readonly #fold: Fold;
+  protected readonly fold: Fold;
   readonly #out: PointSink;
   /** Undefined before the first point. */
-  #endMs: number | undefined;
+  protected endMs: number | undefined;
 
   constructor(buckets: Buckets, given: RangeGiven, fold: Fold, out: PointSink) {
     this.#buckets = buckets;
     this.#given = given;
-    this.#fold = fold;
+    this.fold = fold;
     this.#out = out;
   }
 
   push(timestampMs: number, value: QueryValue): void {
-    if (this.#endMs === undefined || timestampMs >= this.#endMs) {
-      if (this.#endMs !== undefined) this.#fold.finish(this.#out);
-      this.#endMs = this.#buckets.endOf(timestampMs);
-      this.#fold.begin(this.#returnMs(timestampMs, this.#endMs));
-    }
-    this.#fold.add(timestampMs, value);
+    if (this.endMs === undefined || timestampMs >= this.endMs) this.enter(timestampMs);
+    this.fold.add(timestampMs, value);
+  }
+
+  /** Into the bucket of a time, which is to be its first point's. Gives where the bucket ends. */
+  protected enter(firstMs: number): number {
+    if (this.endMs !== undefined) this.fold.finish(this.#out);
+    this.endMs = this.#buckets.endOf(firstMs);
+    this.fold.begin(this.#returnMs(firstMs, this.endMs));
+    return this.endMs;
   }
 
   end(): void {
-    if (this.#endMs !== undefined) this.#fold.finish(this.#out);
+    if (this.endMs !== undefined) this.fold.finish(this.#out);
     this.#out.end();
   }
 
   #returnMs(firstMs: number, endMs: number): number {
     if (this.#given.align_start_time === true) return this.#buckets.startOf(firstMs);
     return this.#given.align_end_time === true ? endMs : firstMs;
+  }
+}
+
+class NumberRangeSink extends RangeSink {
+  pushNumbers({ times, numbers, count }: NumberColumns): void {
+    let endMs = this.endMs ?? Number.NEGATIVE_INFINITY;
+    for (let from = 0; from < count; ) {
+      const firstMs = times[from] as number;
+      if (firstMs >= endMs) endMs = this.enter(firstMs);
+      let to = from + 1;
+      while (to < count && (times[to] as number) < endMs) to++;
+      this.fold.addNumbers?.(numbers, from, to);
+      from = to;
+    }
   }
 }

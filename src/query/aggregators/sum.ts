@@ -24,6 +24,12 @@ class Sum implements Fold {
     this.#sum += numberOf(value);
   }
 
+  addNumbers(numbers: Float64Array, from: number, to: number): void {
+    let sum = this.#sum;
+    for (let i = from; i < to; i++) sum += numbers[i] as number;
+    this.#sum = sum;
+  }
+
   finish(out: PointSink): void {
     out.push(this.#returnMs, this.#sum);
   }
