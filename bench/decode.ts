@@ -5,6 +5,7 @@
  */
 import { integer, recordCodec, text } from '../src/stream/codecs/index.ts';
 import { recordBatchOf } from '../src/stream/index.ts';
+import { mulberry32 } from '../test/support/mulberry32.ts';
 
 const VALIDATORS = 2_000;
 const RECORDS = 8_000;
@@ -36,18 +37,7 @@ const votes = recordCodec({
       : undefined,
 });
 
-/** Mulberry32: the same votes in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const share = random(11);
+const share = mulberry32(11);
 const letters = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 const publicKey = () =>
   Array.from({ length: share() < 0.9 ? 44 : 43 }, () => letters[Math.floor(share() * 58)]).join('');

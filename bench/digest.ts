@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { Summary, TDigest } from '../src/stats/index.ts';
+import { mulberry32 } from '../test/support/mulberry32.ts';
 
 const KEYS = 2_000;
 const ADDS = 1_000_000;
@@ -16,18 +17,7 @@ const { TDigest: OtherDigest } = createRequire(import.meta.url)('tdigest') as {
   TDigest: new () => OtherDigest;
 };
 
-/** Mulberry32: the same numbers in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const share = random(7);
+const share = mulberry32(7);
 const keys = Int32Array.from({ length: ADDS }, () => Math.floor(share() * KEYS));
 /** Shares as recorded on testnet: 82.8 % 1, 15.2 % 2, 1.5 % 3, the rest up to 71. */
 const latencies = Float64Array.from({ length: ADDS }, () => {

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createDetector, type DetectorName, detectorNames } from '../src/stats/index.ts';
+import { mulberry32 } from '../test/support/mulberry32.ts';
 import { readColumns, readCorpus, type Series } from './support/nab-corpus.ts';
 import { bestThreshold, normalised, profiles, rawScore, type Scored } from './support/nab-score.ts';
 
@@ -131,15 +132,4 @@ function checkScorer(): void {
     compared++;
   }
   console.log(`scorer: ${compared} published raw scores met within ${worst.toExponential(1)}`);
-}
-
-/** The same numbers in every run. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

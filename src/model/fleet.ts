@@ -1,5 +1,5 @@
 /** What hosts report, and what is known of them: records of `system.metrics` and of the topics derived from it. */
-import type { Lineage, Window } from './rollup.ts';
+import type { RollupFigures, Window } from './rollup.ts';
 
 export const metricTypes = ['cpu', 'memory', 'disk', 'network', 'process'] as const;
 export type MetricType = (typeof metricTypes)[number];
@@ -28,25 +28,10 @@ export interface FleetSeriesId {
 }
 
 /** One window of one series: `fleet.rollup.5m|1h|1d`. */
-export interface FleetRollup extends FleetSeriesId {
-  readonly window: Window;
+export interface FleetRollup extends FleetSeriesId, RollupFigures {
   readonly region: string;
   readonly environment: string;
   readonly service?: string;
-  readonly count: number;
-  readonly sum: number;
-  readonly min: number;
-  readonly max: number;
-  readonly mean: number;
-  /** Population (n). */
-  readonly stddev: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  /** The t-digest itself, base64, so that any set of rollups can be merged. */
-  readonly digest: string;
-  readonly revision: number;
-  readonly lineage: Lineage;
 }
 
 /** A five-minute mean unlike what came before it: `fleet.anomalies`. */

@@ -22,12 +22,9 @@ export interface Lineage {
   }[];
 }
 
-export interface Rollup {
+/** What every rollup says of its window, whatever was measured. */
+export interface RollupFigures {
   readonly window: Window;
-  readonly scope: string;
-  readonly id: string;
-  readonly voteAccount?: string;
-  readonly network: string;
   readonly count: number;
   readonly sum: number;
   readonly min: number;
@@ -38,11 +35,18 @@ export interface Rollup {
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
-  /** Count-weighted mean of this and the previous 11 windows of the key. */
-  readonly movingAverage: number;
   /** The t-digest itself, base64, so that any set of rollups can be merged. */
   readonly digest: string;
   /** 0 = final as first emitted; +1 each time late knowledge re-emits the window. */
   readonly revision: number;
   readonly lineage: Lineage;
+}
+
+export interface Rollup extends RollupFigures {
+  readonly scope: string;
+  readonly id: string;
+  readonly voteAccount?: string;
+  readonly network: string;
+  /** Count-weighted mean of this and the previous 11 windows of the key. */
+  readonly movingAverage: number;
 }

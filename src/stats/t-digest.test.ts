@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { mulberry32 } from '../../test/support/mulberry32.ts';
 import { FatalError } from '../model/index.ts';
 import { quantileOfSorted } from './quantile.ts';
 import { TDigest } from './t-digest.ts';
@@ -40,17 +41,6 @@ function rankError(ascending: Float64Array, x: number, q: number): number {
   return Math.max(0, (below - 0.5) / n - q, q - (upTo + 0.5) / n);
 }
 
-/** Numbers in [0, 1), the same in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const SHAPES: Record<string, (u: () => number) => number> = {
   uniform: (u) => u(),
   exponential: (u) => -Math.log(1 - u()),
@@ -61,7 +51,7 @@ const SHAPES: Record<string, (u: () => number) => number> = {
 };
 
 const series = (shape: string, n: number, seed = 1) => {
-  const u = random(seed);
+  const u = mulberry32(seed);
   return Float64Array.from({ length: n }, () => (SHAPES[shape] as (u: () => number) => number)(u));
 };
 
@@ -349,7 +339,7 @@ describe('determinism', () => {
   test('repeats after the cells are full are found, or not, alike before and after a restore', {
     tags: 'heavy',
   }, () => {
-    const u = random(5);
+    const u = mulberry32(5);
     for (const shape of Object.keys(SHAPES)) {
       const values = Array.from(series(shape, 3_000), (x) => (u() < 0.3 ? 0.25 : x));
       const undisturbed = digestOf(values);

@@ -2,6 +2,7 @@
 import type {
   Acknowledgement,
   AlertMatchers,
+  AlertRule,
   AlertSeverity,
   AlertTransition,
   Silence,
@@ -15,23 +16,9 @@ export interface AlertView extends AlertTransition {
   readonly silencedBy: string | null;
 }
 
-export interface AlertRuleView {
-  readonly name: string;
-  readonly kind: 'threshold' | 'absent';
+export interface AlertRuleView extends Omit<AlertRule, 'staleMs' | 'overrides'> {
   /** One sentence: `mean of cpu.usage over 5 min above 70 (critical above 90)`. */
   readonly description: string;
-  readonly enabled: boolean;
-  /** What is measured: `cpu.usage`, `vote.latency`, `sink.failing`, … */
-  readonly measure: string;
-  readonly unit: string;
-  /** Condition: the value is above or below the threshold; for `absent`, seconds without a sign of life. */
-  readonly direction: 'above' | 'below';
-  readonly warning: number | null;
-  readonly critical: number | null;
-  /** How far back over the threshold the value must come to resolve. */
-  readonly hysteresis: number;
-  /** How long the condition must hold, ms of event time. */
-  readonly forMs: number;
   readonly overrides: readonly {
     readonly match: AlertMatchers;
     readonly warning: number | null;

@@ -1,21 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { mulberry32 } from '../../../test/support/mulberry32.ts';
 import { createDetector, type DetectorName, detectorNames, restoreDetector } from './index.ts';
 
 const MINUTE = 60_000;
 const DAY_ROWS = 288;
 const start = Date.UTC(2026, 0, 5);
 
-/** Mulberry32: the same numbers in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 /** Rows of five minutes that reach `alarm`. */
 const alarms = (name: DetectorName, values: readonly number[], alarm = 0.5) => {
   const detector = createDetector(name);
@@ -25,7 +16,7 @@ const alarms = (name: DetectorName, values: readonly number[], alarm = 0.5) => {
 };
 /** Sum of four even numbers, nearly normal: mean 20, σ about 2.3. */
 const noise = (count: number, seed = 1) => {
-  const share = random(seed);
+  const share = mulberry32(seed);
   return Array.from({ length: count }, () => 12 + 4 * (share() + share() + share() + share()));
 };
 /** Busy from 8 to 18 h, by noise of its own. */

@@ -10,24 +10,14 @@ import { forEachRow } from '../for-each-row.ts';
 import { type Operator, operator } from '../operator.ts';
 import { rowDecoder } from '../row-decoder.ts';
 import type { TaskContext } from '../task-context.ts';
-import { windowStart } from '../windows.ts';
-
-/** How far one partition came. */
-export interface GatheredProgress {
-  readonly kind: 'progress';
-  readonly partition: number;
-  readonly partitions: number;
-  /** null: nothing was ever seen. */
-  readonly watermark: number | null;
-  readonly idle: boolean;
-}
+import { type PartitionProgress, progressSender } from './progress.ts';
 
 export interface GatheredRow<T> {
   readonly kind: 'row';
   readonly row: T;
 }
 
-export type Gathered<T> = GatheredRow<T> | GatheredProgress;
+export type Gathered<T> = GatheredRow<T> | PartitionProgress;
 
 /** JSON of the internal topic. */
 export function gatherCodec<T>(): Codec<Gathered<T>> {
@@ -49,40 +39,12 @@ export function sendRows<T>(
 ): Operator<T, T> {
   const { everyMs, graceMs } = options;
   return operator<T, T>({ kind: 'across', detail: { everyMs, graceMs } }, (task) => {
-    let sentUpTo = Number.NEGATIVE_INFINITY;
-    let idle = false;
-    /** One entry. Kept, as a task that restarts and reads nothing more must still tell how far it came. */
-    const reached = new Table<number>(jsonValues());
-    task.store(reached, '/watermark');
-    const send = (value: Gathered<T>) =>
-      task.emit({ topic, key: String(task.partition), value: JSON.stringify(value), partition: 0 });
-    const sendProgress = () =>
-      send({
-        kind: 'progress',
-        partition: task.partition,
-        partitions: task.partitions,
-        watermark: reached.get('reached') ?? null,
-        idle,
-      });
-    task.onIdle((now) => {
-      idle = now;
-      sendProgress();
-    });
+    const progress = progressSender<GatheredRow<T>>(task, topic, everyMs);
     return {
       next: (batch, emit) => {
-        forEachRow(batch, (i) => send({ kind: 'row', row: batch.row(i) }));
-        const { watermark } = batch;
-        if (Number.isFinite(watermark)) {
-          const passed = watermark - graceMs;
-          if (passed > (reached.get('reached') ?? Number.NEGATIVE_INFINITY)) {
-            reached.set('reached', passed);
-          }
-          const boundary = windowStart(passed, everyMs);
-          if (boundary > sentUpTo) {
-            sentUpTo = boundary;
-            sendProgress();
-          }
-        }
+        forEachRow(batch, (i) => progress.send({ kind: 'row', row: batch.row(i) }));
+        const passed = batch.watermark - graceMs;
+        progress.reach(passed, passed);
         emit(batch);
       },
     };
@@ -91,7 +53,7 @@ export function sendRows<T>(
 
 /** The event time that all partitions have passed; idle ones don't count unless all are. It never goes back. */
 export class Frontier {
-  readonly #progress = new Table<GatheredProgress>(jsonValues());
+  readonly #progress = new Table<PartitionProgress>(jsonValues());
   /** One entry. */
   readonly #reached = new Table<number>(jsonValues());
 
@@ -105,7 +67,7 @@ export class Frontier {
   }
 
   /** Gives the time passed after this progress. */
-  take(progress: GatheredProgress): number {
+  take(progress: PartitionProgress): number {
     this.#progress.set(String(progress.partition), progress);
     const time = this.#passed();
     if (time > this.time) this.#reached.set('time', time);
@@ -117,7 +79,7 @@ export class Frontier {
     const partitions = Math.max(0, ...known.map((p) => p.partitions));
     if (known.length < partitions) return Number.NEGATIVE_INFINITY;
     const busy = known.filter((p) => !p.idle);
-    const timeOf = (p: GatheredProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
+    const timeOf = (p: PartitionProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
     return busy.length > 0 ? Math.min(...busy.map(timeOf)) : Math.max(...known.map(timeOf));
   }
 }

@@ -13,18 +13,9 @@ import { joinKey } from '../key-index.ts';
 import { type Operator, operator } from '../operator.ts';
 import { rowDecoder } from '../row-decoder.ts';
 import type { TaskContext } from '../task-context.ts';
-import { type TimeWindows, windowStart } from '../windows.ts';
+import type { TimeWindows } from '../windows.ts';
+import { type PartitionProgress, progressSender } from './progress.ts';
 import { windowedBatch } from './window.ts';
-
-/** How far one partition came. */
-interface ProgressRecord {
-  readonly kind: 'progress';
-  readonly partition: number;
-  readonly partitions: number;
-  /** null: nothing was ever seen. */
-  readonly watermark: number | null;
-  readonly idle: boolean;
-}
 
 interface PartRecord {
   readonly kind: 'part';
@@ -41,7 +32,7 @@ interface PartRecord {
   readonly state: string;
 }
 
-export type Part = ProgressRecord | PartRecord;
+export type Part = PartitionProgress | PartRecord;
 
 /** JSON of the internal topic. */
 export const partCodec: Codec<Part> = {
@@ -58,25 +49,7 @@ export function sendParts<S>(
 ): Operator<Windowed<S>, Windowed<S>> {
   const detail = { aggregate: aggregate.name };
   return operator<Windowed<S>, Windowed<S>>({ kind: 'across', detail }, (task) => {
-    let sentUpTo = Number.NEGATIVE_INFINITY;
-    let idle = false;
-    /** One entry. Kept, as a task that restarts and reads nothing more must still tell how far it came. */
-    const watermarks = new Table<number>(jsonValues());
-    task.store(watermarks, '/watermark');
-    const send = (part: Part) =>
-      task.emit({ topic, key: String(task.partition), value: JSON.stringify(part), partition: 0 });
-    const sendProgress = () =>
-      send({
-        kind: 'progress',
-        partition: task.partition,
-        partitions: task.partitions,
-        watermark: watermarks.get('reached') ?? null,
-        idle,
-      });
-    task.onIdle((now) => {
-      idle = now;
-      sendProgress();
-    });
+    const progress = progressSender<PartRecord>(task, topic, windows.sizeMs);
     return {
       next: (batch, emit) => {
         for (let i = 0; i < batch.length; i++) {
@@ -84,7 +57,7 @@ export function sendParts<S>(
           if (row.state === undefined) continue;
           const { key, carried, start, end, firstOffset, lastOffset, late, duplicates } = row;
           const state = aggregate.encode(row.state).toString('base64');
-          send({
+          progress.send({
             kind: 'part',
             partition: row.partition,
             key,
@@ -98,16 +71,7 @@ export function sendParts<S>(
             state,
           });
         }
-        const { watermark } = batch;
-        if (Number.isFinite(watermark) && watermark !== watermarks.get('reached'))
-          watermarks.set('reached', watermark);
-        const boundary = Number.isFinite(watermark)
-          ? windowStart(watermark - windows.graceMs, windows.sizeMs)
-          : sentUpTo;
-        if (boundary > sentUpTo) {
-          sentUpTo = boundary;
-          sendProgress();
-        }
+        progress.reach(batch.watermark, batch.watermark - windows.graceMs);
         emit(batch);
       },
     };
@@ -142,7 +106,7 @@ interface Pending {
 }
 
 class MergeStep<S> {
-  readonly #progress = new Table<ProgressRecord>(jsonValues());
+  readonly #progress = new Table<PartitionProgress>(jsonValues());
   readonly #pending = new Table<Pending>(jsonValues());
   /** One entry: windows that end here or before are forgotten; a part for one can't be merged any more. */
   readonly #forgotten = new Table<number>(jsonValues());
@@ -216,7 +180,7 @@ class MergeStep<S> {
     const partitions = Math.max(0, ...known.map((p) => p.partitions));
     if (known.length < partitions) return Number.NEGATIVE_INFINITY;
     const busy = known.filter((p) => !p.idle);
-    const watermarkOf = (p: ProgressRecord) => p.watermark ?? Number.NEGATIVE_INFINITY;
+    const watermarkOf = (p: PartitionProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
     return busy.length > 0
       ? Math.min(...busy.map(watermarkOf))
       : Math.max(...known.map(watermarkOf));
