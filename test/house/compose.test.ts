@@ -13,7 +13,6 @@ interface Service {
   readonly environment: Readonly<Record<string, string>>;
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
-  readonly configs?: readonly { readonly source: string; readonly target: string }[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly healthcheck?: { readonly test: readonly string[] };
 }
@@ -22,7 +21,6 @@ const read = (name: string) => readFileSync(join(projectRoot, name), 'utf8');
 const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   readonly services: Readonly<Record<string, Service>>;
   readonly volumes: Readonly<Record<string, null>>;
-  readonly configs: Readonly<Record<string, { readonly content: string }>>;
 };
 const services = Object.entries(compose.services);
 const dockerfile = read('Dockerfile');
@@ -89,14 +87,19 @@ it('keeps data in volumes that it declares', () => {
   expect(dockerfile).toMatch(/^VOLUME \/data$/m);
 });
 
-it('provisions Grafana with a data source that is valid YAML and has its token from outside', () => {
-  const [{ source } = { source: '' }] = compose.services.grafana!.configs!;
-  const provision = parse(compose.configs[source]!.content);
-  expect(provision.datasources[0]).toMatchObject({
-    type: 'influxdb',
-    url: compose.services.tidemark!.environment.INFLUX_URL,
-    secureJsonData: { token: '$$INFLUX_TOKEN' },
-  });
+it('provisions Grafana with data sources whose addresses and token come from its environment', () => {
+  const { environment, volumes = [] } = compose.services.grafana!;
+  const mounted = new Map(
+    volumes.map((each) => each.split(':').slice(0, 2).reverse() as [string, string]),
+  );
+  expect(mounted.get('/etc/grafana/provisioning')).toBe('./deploy/grafana/provisioning');
+  const sources = read('deploy/grafana/provisioning/datasources/tidemark.yaml');
+  const named = [...sources.matchAll(/\$(\w+)/g)].map(([, name]) => name as string);
+  expect(named.length).toBeGreaterThan(4);
+  expect(named.filter((name) => environment[name] === undefined)).toEqual([]);
+  expect(environment.INFLUX_URL).toBe(compose.services.tidemark!.environment.INFLUX_URL);
+  const { providers } = parse(read('deploy/grafana/provisioning/dashboards/tidemark.yaml'));
+  expect(mounted.get(providers[0].options.path)).toBe('./deploy/grafana/dashboards');
 });
 
 it('builds an image that is not root, tells its health and starts the command line', () => {
