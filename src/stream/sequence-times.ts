@@ -9,6 +9,8 @@ import { TimeTable } from './time-table.ts';
 /** Further from the end than this a number is not shifted in but goes to the hash table. */
 const SHIFT_MAX = 256;
 const FIRST_PAIRS = 16;
+/** Rows grow by 1.5 to 2 times, each id by its own: those of senders that keep pace must not all grow in one turn. */
+const growthOf = (id: number): number => 1.5 + ((id * 0.618_033_988_749_895) % 1) / 2;
 const NUMBERS_PACKED = 2 ** 32;
 const IDS_PACKED = 2 ** 21;
 
@@ -109,13 +111,14 @@ export class SequenceTimes {
     if (at === tail) this.#highest[id] = number;
   }
 
-  /** Room for one more: moves the row down over what is old, or doubles it. */
+  /** Room for one more: moves the row down over what is old, or makes a longer one. */
   #makeRoom(id: number, oldest: number): Float64Array {
     const row = this.#rows[id] as Float64Array;
     this.#skipOld(id, oldest);
     const head = this.#heads[id] as number;
     const tail = this.#tails[id] as number;
-    const target = head * 4 >= tail ? row : new Float64Array(row.length * 2);
+    const target =
+      head * 4 >= tail ? row : new Float64Array(2 * Math.ceil((row.length / 2) * growthOf(id)));
     target.set(row.subarray(head * 2, tail * 2), 0);
     this.#rows[id] = target;
     this.#heads[id] = 0;

@@ -71,7 +71,7 @@ export class RowIndex {
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, string>> {
     const missing = () => needs.filter((need) => !this.#isKnown(need));
-    if (missing().length === 0) return new Map();
+    if (needs.every((need) => this.#isKnown(need))) return new Map();
     // One at a time, or a short life could overtake a long one between looking and writing.
     return this.#inTurn(() => this.#write(missing(), spec, signal));
   }
@@ -214,34 +214,34 @@ function longestByTime(needs: readonly RowNeed[]): RowNeed[] {
 
 const lifeOf = ({ ttlSeconds }: RowNeed): number => (ttlSeconds === 0 ? Infinity : ttlSeconds);
 
-/** A map that forgets what was longest not asked for. */
+/** A map of at most `entriesMax` that forgets what was longest not asked for, half of it at once. */
 class Memory {
   readonly #entriesMax: number;
-  readonly #entries = new Map<string, Known>();
+  #recent = new Map<string, Known>();
+  #older = new Map<string, Known>();
 
   constructor(entriesMax: number) {
     this.#entriesMax = entriesMax;
   }
 
   get(key: string): Known | undefined {
-    const known = this.#entries.get(key);
-    if (known !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, known);
-    }
-    return known;
+    const recent = this.#recent.get(key);
+    if (recent !== undefined) return recent;
+    const older = this.#older.get(key);
+    if (older !== undefined) this.set(key, older);
+    return older;
   }
 
   set(key: string, known: Known): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, known);
-    if (this.#entries.size > this.#entriesMax) {
-      const [oldest] = this.#entries.keys();
-      this.#entries.delete(oldest as string);
+    if (this.#recent.size >= this.#entriesMax / 2 && !this.#recent.has(key)) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
     }
+    this.#recent.set(key, known);
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#recent.clear();
+    this.#older.clear();
   }
 }
