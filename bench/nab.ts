@@ -29,7 +29,9 @@ const corpus = readCorpus(folder);
 const windows = corpus.reduce((sum, series) => sum + series.windows.length, 0);
 console.log(`${corpus.length} files, ${windows} windows`);
 checkScorer();
-console.log('detector     standard  low FP  low FN   threshold  by category  by halves   values/s');
+console.log(
+  'detector            standard  low FP  low FN   threshold  by category  by halves   values/s',
+);
 for (const name of detectorNames) {
   if (flags.detector === undefined || flags.detector === name) report(name);
 }
@@ -48,7 +50,7 @@ function report(name: DetectorName): void {
     `${(rate / 1_000).toFixed(2)} M`,
   ];
   const widths = [10, 8, 8, 12, 13, 11, 11];
-  console.log(name.padEnd(11) + figures.map((text, i) => text.padStart(widths[i]!)).join(''));
+  console.log(name.padEnd(18) + figures.map((text, i) => text.padStart(widths[i]!)).join(''));
   if (!flags.files) return;
   for (const each of all) {
     const raw = rawScore(each, found[0]!.threshold, standard);

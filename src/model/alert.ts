@@ -28,7 +28,7 @@ export interface AlertTransition {
   readonly resolvedAt: number | null;
   /** Of this transition. */
   readonly at: number;
-  /** Counts the transitions of an id from 1; `id` and `sequence` name a transition for ever. */
+  /** Counts the transitions of an episode from 1; `id`, `startedAt` and `sequence` name a transition for ever. */
   readonly sequence: number;
 }
 

@@ -6,6 +6,7 @@ export {
   type Detector,
   type DetectorName,
   detectorNames,
+  fleetDetector,
   restoreDetector,
 } from './detectors/index.ts';
 export {

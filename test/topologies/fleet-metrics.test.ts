@@ -173,7 +173,7 @@ test('a burst after quiet days is an anomaly of its series and of no other', {
   expect(found.filter(({ host }) => host !== hostName(0))).toEqual([]);
   for (const { score, detector } of found) {
     expect(score).toBeGreaterThanOrEqual(0.5);
-    expect(detector).toBe('records');
+    expect(detector).toBe('records-and-surges');
   }
 });
 

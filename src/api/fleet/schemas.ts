@@ -122,7 +122,7 @@ export const detectorParameter = Type.Unsafe<FleetDetector>({
   enum: ['records', 'z-score'],
   default: 'records',
   description:
-    'records: found in the stream; z-score: more than 2σ from the mean of a trailing window.',
+    'records: found in the stream, by records and surges; z-score: more than 2σ from the mean of a trailing window.',
 });
 
 /** Which of a host's series. */

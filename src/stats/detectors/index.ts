@@ -1,6 +1,7 @@
 /** The detectors by name. A new one is a file beside this and a line here. */
 import type { Detector } from './detector.ts';
 import { RecordsDetector } from './records.ts';
+import { RecordsAndSurgesDetector } from './records-and-surges.ts';
 import { RobustDetector } from './robust.ts';
 import { SeasonalDetector } from './seasonal.ts';
 import { ZScoreDetector } from './z-score.ts';
@@ -12,6 +13,7 @@ const classes = {
   robust: RobustDetector,
   seasonal: SeasonalDetector,
   records: RecordsDetector,
+  'records-and-surges': RecordsAndSurgesDetector,
 } as const;
 
 export type DetectorName = keyof typeof classes;
@@ -20,6 +22,9 @@ export const detectorNames = Object.keys(classes) as readonly DetectorName[];
 
 /** The one with the best figures (`node bench/nab.ts`). */
 export const bestDetector: DetectorName = 'records';
+
+/** What the fleet's series are watched by: an event that comes again is told again. */
+export const fleetDetector: DetectorName = 'records-and-surges';
 
 /** A detector that has seen nothing yet. */
 export const createDetector = (name: DetectorName): Detector => new classes[name]();
