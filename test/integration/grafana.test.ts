@@ -2,8 +2,10 @@
  * Every query of the dashboards in `deploy/grafana`, with its variables put in as Grafana does, against what it asks: a
  * real InfluxDB, our KairosDB endpoint and the engine's own metrics. Each gives values [V9].
  */
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -251,4 +253,20 @@ test('the engine’s dashboard asks only for metrics that the product declares',
   );
   expect(asked.length).toBeGreaterThan(10);
   expect(asked.filter((name) => !declared.has(name.replace(/_bucket$/, '')))).toEqual([]);
+});
+
+test.skipIf(process.env.REQUIRE_SERVERS !== '1')('promtool takes each of its expressions', () => {
+  const targets = targetsOf('tidemark-prometheus');
+  const rules = targets.map(({ target }, index) => ({
+    record: `r${index}`,
+    expr: target.expr?.replaceAll('$__rate_interval', '1m'),
+  }));
+  const place = mkdtempSync(join(tmpdir(), 'tidemark-grafana-'));
+  try {
+    writeFileSync(join(place, 'rules.yml'), JSON.stringify({ groups: [{ name: 'g', rules }] }));
+    const said = execFileSync('promtool', ['check', 'rules', join(place, 'rules.yml')]);
+    expect(String(said)).toContain(`SUCCESS: ${targets.length} rules found`);
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 });
