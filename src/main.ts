@@ -34,6 +34,7 @@ import { type SinkPort, type Task, type Topology, TopologyRunner } from './strea
 import { version } from './version.ts';
 import { type Agent, startAgent } from './wiring/agent.ts';
 import { Alerting, alertConfigOf, alertingTopologies, alertsOf } from './wiring/alerts.ts';
+import { cannotListen } from './wiring/cannot-listen.ts';
 import { distributionsFrom } from './wiring/distributions.ts';
 import {
   type BoundFeed,
@@ -291,7 +292,9 @@ class RunningEngine implements Engine {
       clock,
       logger,
     });
-    this.url = await this.#server.listen({ host, port });
+    this.url = await this.#server.listen({ host, port }).catch((error: unknown) => {
+      throw cannotListen(error, host, port);
+    });
     announcePort(this.broker, Number(new URL(this.url).port));
     logger.info({ url: this.url }, 'listening');
   }

@@ -310,6 +310,21 @@ describe('a running engine', () => {
     expect(stderr).toContain('DIRECTORY_IN_USE');
     expect(stderr).toContain(data);
   });
+
+  test('refuses a port that another program has, and says how to mend it', async () => {
+    const { port } = new URL(url);
+    const { code, stderr } = await command(
+      'up',
+      '--data',
+      await temporaryDirectory(),
+      '--port',
+      port,
+    );
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Port ${port} of 127.0.0.1 is in use`);
+    expect(stderr).toContain('[PORT_IN_USE]');
+    expect(stderr).not.toContain('    at ');
+  });
 });
 
 test('a replay into the KairosDB store brings back what was deleted, point by point', async () => {
