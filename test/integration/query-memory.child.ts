@@ -1,0 +1,24 @@
+/** Answers one query over the embedded store in DIRECTORY, and says how much memory it held at most beside what it began with. */
+import { embeddedWideRows } from '../../src/databases/embedded/index.ts';
+import { KairosStore } from '../../src/databases/kairos/index.ts';
+import { parseQuery, runQuery } from '../../src/query/index.ts';
+
+const [directory = '', text = ''] = process.argv.slice(2);
+const store = new KairosStore({ rows: embeddedWideRows({ dataDirectory: directory }) });
+await store.connect();
+let points = 0;
+let bufferBytesMax = 0;
+const counted = {
+  spec: store.spec,
+  findRows: (query: Parameters<typeof store.findRows>[0]) => store.findRows(query),
+  async *readRow(...[row, options]: Parameters<typeof store.readRow>) {
+    for await (const page of store.readRow(row, options)) {
+      points += page.times.length;
+      bufferBytesMax = Math.max(bufferBytesMax, process.memoryUsage().arrayBuffers);
+      yield page;
+    }
+  },
+};
+const { parts } = await runQuery(counted as never, parseQuery(text, 0));
+await store.close();
+process.stdout.write(JSON.stringify({ points, bufferBytesMax, answer: parts.join('') }));
