@@ -8,3 +8,4 @@ export * from './nearest.ts';
 export * from './secret.ts';
 export * from './setting.ts';
 export * from './settings.ts';
+export * from './turns.ts';

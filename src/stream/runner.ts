@@ -4,14 +4,13 @@
  */
 import type { Broker, Consumer, RecordBatch, TopicPartition, TopicSpec } from '../broker/index.ts';
 import { messageOf } from '../model/index.ts';
-import type { Clock, Logger } from '../runtime/index.ts';
+import { type Clock, type Logger, threadTurns } from '../runtime/index.ts';
 import { isCaughtUp } from './caught-up.ts';
 import { deadLetterTopic } from './dead-letter.ts';
 import { defaultEpochPolicy, type EpochPolicy } from './epoch-policy.ts';
 import type { SinkPort } from './sink-writes.ts';
 import { Task } from './task.ts';
 import type { Topology } from './topology.ts';
-import { Turns } from './turns.ts';
 
 export interface RunnerOptions {
   readonly topology: Topology;
@@ -135,7 +134,6 @@ class StageRunner {
   readonly #stage: number;
   readonly #group: string;
   readonly #topics: readonly string[];
-  readonly #turns = new Turns<Task>();
   #consumer: Consumer | undefined;
   #stopped = false;
 
@@ -245,7 +243,7 @@ class StageRunner {
       group: this.#group,
       resume: (p) => this.#consumer?.resume(p),
       seek: (p) => this.#consumer?.seek(p),
-      ready: (task) => this.#turns.ready(task),
+      ready: (task) => threadTurns.ready(task),
     });
   }
 

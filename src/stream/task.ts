@@ -14,7 +14,7 @@ import type {
   TopicPartition,
 } from '../broker/index.ts';
 import { FencedError, messageOf, TidemarkError } from '../model/index.ts';
-import type { Clock, Logger } from '../runtime/index.ts';
+import { type Clock, type Logger, threadTurns } from '../runtime/index.ts';
 import { changelogOf, decodeEpochMeta, encodeEpochMeta } from './epoch-meta.ts';
 import type { EpochPolicy } from './epoch-policy.ts';
 import { Mailbox } from './mailbox.ts';
@@ -45,8 +45,6 @@ export interface TaskOptions {
   /** Group and ledger id prefix; a replay gives its own. */
   readonly group: string;
 }
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const CRASHES_MAX = 5;
 
@@ -266,7 +264,13 @@ export class Task {
 
   #build(): StageInstance {
     const { topology, stage, partition, partitions } = this.#options;
-    return new StageInstance({ topology, stage, partition, partitions, nextTurn });
+    return new StageInstance({
+      topology,
+      stage,
+      partition,
+      partitions,
+      nextTurn: () => threadTurns.next(),
+    });
   }
 
   async #beginning(topic: string): Promise<number> {
@@ -394,7 +398,7 @@ export class Task {
     const parts = instance.stores.drainInParts((key, value) => state.push({ key, value }));
     this.#cutting = true;
     try {
-      while (parts.next().done !== true) await nextTurn();
+      while (parts.next().done !== true) await threadTurns.next();
     } finally {
       this.#cutting = false;
       this.#options.ready(this);

@@ -3,7 +3,7 @@
  * synchronously. Nothing is fetched ahead, so memory is one batch, and a held partition costs nothing.
  */
 import { FatalError, messageOf } from '../../model/index.ts';
-import type { Clock, Logger } from '../../runtime/index.ts';
+import { type Clock, type Logger, threadTurns } from '../../runtime/index.ts';
 import type { ConsumeOptions, Consumer, PartitionPosition, TopicPartition } from '../contract.ts';
 import { checkOffset } from './appender.ts';
 import type { Group, Member } from './group.ts';
@@ -49,7 +49,6 @@ export class EmbeddedConsumer implements Consumer, Member {
   readonly #owned = new Map<Partition, Owned>();
   /** Partitions with something to hand over, in turn. */
   readonly #ready: Owned[] = [];
-  #scheduled = false;
   /** Calls of `assigned` and `revoked`, one after the other. */
   #calls: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -179,17 +178,13 @@ export class EmbeddedConsumer implements Consumer, Member {
     if (nextOffset >= partition.head.nextOffset && !partition.deleted) return;
     owned.queued = true;
     this.#ready.push(owned);
-    this.#schedule();
+    threadTurns.ready(this);
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#handOverOne();
-      if (this.#ready.length > 0) this.#schedule();
-    });
+  /** Hands over one batch. Returns whether there is more to hand over. */
+  turn(): boolean {
+    this.#handOverOne();
+    return this.#ready.length > 0;
   }
 
   #handOverOne(): void {

@@ -18,8 +18,8 @@
  * thread: a transaction's callback would hold the event loop for as long as its writes take. Whether a remembered
  * id still holds, the count of drops says, also when another process drops rows (0034).
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database, RootDatabase } from 'lmdb';
+import { threadTurns } from '../../runtime/index.ts';
 import { CellPacker } from '../kairos/packed-cells.ts';
 import type { Cell, CellPage, CellRange } from '../kairos/wide-rows.ts';
 import { rowTableKey } from './keys.ts';
@@ -74,7 +74,7 @@ export class CellTable {
       const drops = this.#idsDrops;
       const written: Promise<unknown>[] = [];
       for (let from = 0; from < cells.length; from += QUEUE_CELLS) {
-        if (from > 0) await nextTurn();
+        if (from > 0) await threadTurns.next();
         const batch = this.#root.batch(() => this.#queue(cells, from, ids, nowMs));
         batch.catch(() => {});
         written.push(batch);

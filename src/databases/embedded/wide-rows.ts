@@ -5,11 +5,10 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
-import { type Clock, systemClock } from '../../runtime/index.ts';
+import { type Clock, systemClock, threadTurns } from '../../runtime/index.ts';
 import { Gate } from '../kairos/gate.ts';
 import { unpacked } from '../kairos/packed-cells.ts';
 import type { RowKey } from '../kairos/row-key.ts';
@@ -166,7 +165,7 @@ class EmbeddedWideRows implements WideRows {
   ): Promise<readonly Rejection[]> {
     const written: Promise<void>[] = [];
     for (let from = 0; from < entries.length; from += QUEUE_ROW_KEYS) {
-      if (from > 0) await nextTurn();
+      if (from > 0) await threadTurns.next();
       signal?.throwIfAborted();
       const part = entries.slice(from, from + QUEUE_ROW_KEYS);
       const queued = this.#queue(({ index }) => {

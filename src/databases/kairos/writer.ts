@@ -1,8 +1,7 @@
 /** Writes points: check each → group by row → index rows first → cells, so that no point stands where none can find it. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Rejection } from '../../delivery/index.ts';
 import { type DataPoint, PoisonError } from '../../model/index.ts';
-import type { Clock } from '../../runtime/index.ts';
+import { type Clock, threadTurns } from '../../runtime/index.ts';
 import { columnOf, encodeColumn, rowTimeOf } from './column.ts';
 import { Unpacker } from './packed/unpack.ts';
 import { reasonAgainstSeries, reasonAgainstValue } from './point-check.ts';
@@ -80,11 +79,11 @@ export class PointWriter {
   ): Promise<readonly Rejection[]> {
     const prepared = newlyPrepared();
     for (let from = 0; from < points.length; from += PREPARE_POINTS) {
-      if (from > 0) await nextTurn();
+      if (from > 0) await threadTurns.next();
       signal?.throwIfAborted();
       this.#prepare(points, from, spec, prepared);
     }
-    if (points.length >= PREPARE_POINTS) await nextTurn();
+    if (points.length >= PREPARE_POINTS) await threadTurns.next();
     return this.#store(prepared, spec, signal);
   }
 
@@ -127,7 +126,7 @@ export class PointWriter {
       }
       if (prepared.cells.length - cells < UNPACK_POINTS) continue;
       cells = prepared.cells.length;
-      await nextTurn();
+      await threadTurns.next();
       signal?.throwIfAborted();
     }
     return undefined;

@@ -16,7 +16,7 @@ const task = (name: string, batches: number, log: string[]) => {
 };
 
 test('tasks take turns, one batch each, until each has said that it has no more', async () => {
-  const turns = new Turns<ReturnType<typeof task>>();
+  const turns = new Turns();
   const log: string[] = [];
   for (const [name, batches] of [
     ['a', 3],
@@ -29,7 +29,7 @@ test('tasks take turns, one batch each, until each has said that it has no more'
 });
 
 test('between two batches everything else gets its turn', async () => {
-  const turns = new Turns<ReturnType<typeof task>>();
+  const turns = new Turns();
   const log: string[] = [];
   turns.ready(task('a', 3, log));
   expect(log).toEqual([]);
@@ -42,7 +42,7 @@ test('between two batches everything else gets its turn', async () => {
 });
 
 test('a task that is ready twice stands in line once, and may come back later', async () => {
-  const turns = new Turns<ReturnType<typeof task>>();
+  const turns = new Turns();
   const log: string[] = [];
   const single = task('a', 1, log);
   turns.ready(single);
@@ -55,7 +55,7 @@ test('a task that is ready twice stands in line once, and may come back later', 
 });
 
 test('a task that becomes ready during its own turn runs again', async () => {
-  const turns = new Turns<{ turn(): boolean }>();
+  const turns = new Turns();
   let runs = 0;
   const self = {
     turn: () => {
@@ -66,4 +66,16 @@ test('a task that becomes ready during its own turn runs again', async () => {
   turns.ready(self);
   for (let i = 0; i < 6; i++) await turn();
   expect(runs).toBe(3);
+});
+
+test('who waits for a turn gets it behind those that stood in line before', async () => {
+  const turns = new Turns();
+  const log: string[] = [];
+  turns.ready(task('a', 3, log));
+  const waited = turns.next().then(() => log.push('waited'));
+  turns.ready(task('b', 1, log));
+  await waited;
+  expect(log).toEqual(['a0', 'waited']);
+  for (let i = 0; i < 10; i++) await turn();
+  expect(log).toEqual(['a0', 'waited', 'b0', 'a1', 'a2']);
 });
