@@ -45,7 +45,7 @@ import {
   openDatabases,
 } from './wiring/feeds.ts';
 import { annotationsFrom, fleetFrom, topicsBefore } from './wiring/fleet.ts';
-import { historyFrom } from './wiring/history.ts';
+import { openHistory } from './wiring/history.ts';
 import { LiveAt } from './wiring/live-at.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
@@ -160,6 +160,7 @@ class RunningEngine implements Engine {
   #points: Points | undefined;
   #telnet: TelnetServer | undefined;
   #stored: EngineView['stored'];
+  #history: EngineView['history'] | undefined;
   #alerting: Alerting | undefined;
   #jobs: Jobs | undefined;
   #rollups: RollupScheduler | undefined;
@@ -180,7 +181,8 @@ class RunningEngine implements Engine {
     const { settings, clock, logger, roles, topologies, broker, feeds: given } = this.#parts;
     this.#stored = storedQueries(settings, clock);
     this.#databases = await openDatabases(settings, clock, logger, given && [given]);
-    const { feeds, kairos: store } = this.#databases;
+    const { feeds, kairos: store, rollups } = this.#databases;
+    this.#history = openHistory(settings, { rollups, clock, logger });
     const { pointsTopic: topic } = this.#parts;
     const write = kairosWriteOptions;
     this.#points = new Points({ settings, broker, clock, logger, store, write, topic });
@@ -360,8 +362,8 @@ class RunningEngine implements Engine {
       ),
       liveAt: async (atMs) => this.#liveAt.at(atMs),
       history: {
-        points: (query) => historyFrom((this.#databases as Databases).rollups).points(query),
-        quantile: (query) => historyFrom((this.#databases as Databases).rollups).quantile(query),
+        points: (query) => (this.#history as EngineView['history']).points(query),
+        quantile: (query) => (this.#history as EngineView['history']).quantile(query),
       },
       get stored() {
         return stored();

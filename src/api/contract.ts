@@ -52,7 +52,18 @@ export interface LiveVotes {
 
 export type Step = '5m' | '1h' | '1d';
 
-export type HistoryPoint = WindowFigures & Pick<Rollup, 'movingAverage' | 'revision'>;
+/** Where history is read; each process has the embedded store, InfluxDB only when it is named. */
+export type HistoryStoreName = 'embedded' | 'influx';
+
+/** `sum` and `revision` are absent when InfluxDB answered, which stores neither. */
+export type HistoryPoint = Omit<WindowFigures, 'sum'> &
+  Pick<Rollup, 'movingAverage'> &
+  Partial<Pick<Rollup, 'sum' | 'revision'>>;
+
+export interface HistoryAnswer {
+  readonly store: HistoryStoreName;
+  readonly points: readonly HistoryPoint[];
+}
 
 export interface HistoryQuery {
   readonly scope: 'validator' | 'network';
@@ -65,8 +76,9 @@ export interface HistoryQuery {
 
 /** Stored rollups; percentiles over ranges come from merged digests. */
 export interface History {
-  points(query: HistoryQuery): Promise<readonly HistoryPoint[]>;
-  /** undefined when nothing is stored for it. */
+  /** Rejects with a Refusal's code, HISTORY_UNANSWERED, when no store that may be asked answers. */
+  points(query: HistoryQuery): Promise<HistoryAnswer>;
+  /** Always the embedded store's, which alone has digests. undefined when nothing is stored for it. */
   quantile(query: {
     readonly q: number;
     readonly from: number;

@@ -156,6 +156,11 @@ export const catalogue = {
     title: 'InfluxDB gave no answer',
     cure: 'The detail says why: it is away, its token lacks rights, or the range is too long. /v1/validators/:id/metrics answers without it.',
   },
+  HISTORY_UNANSWERED: {
+    status: 424,
+    title: 'No store of history answered',
+    cure: 'The detail says why each did not. TIDEMARK_HISTORY_FALLBACK names a store that answers when the primary does not.',
+  },
   RANGE_INVALID: {
     status: 422,
     title: 'The range is empty or no range',

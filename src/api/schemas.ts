@@ -66,8 +66,11 @@ export const LiveEntryShape = Type.Object({
 
 export const HistoryPointShape = Type.Object({
   ...summary,
+  sum: Type.Optional(Type.Number({ description: 'slots; absent when InfluxDB answered' })),
   movingAverage: Type.Number({ description: 'slots' }),
-  revision: Type.Integer({ description: '0 as first emitted' }),
+  revision: Type.Optional(
+    Type.Integer({ description: '0 as first emitted; absent when InfluxDB answered' }),
+  ),
 });
 
 export const DistributionShape = Type.Object({

@@ -387,6 +387,14 @@ describe('history', () => {
     });
   });
 
+  test('an answer names its store in a header; without an answer the reason is told', async () => {
+    const { headers } = await get('/v1/validators/v1/metrics');
+    expect(headers['x-tidemark-store']).toBe('embedded');
+    const problem = await get('/v1/networks/away/stats');
+    expect(problem.statusCode).toBe(424);
+    expect(problem.json()).toMatchObject({ code: 'HISTORY_UNANSWERED', detail: 'influx: away' });
+  });
+
   test.each([
     ['/v1/validators/v/metrics?from=6&to=5', 'RANGE_INVALID'],
     ['/v1/validators/v/metrics?from=5&to=5', 'RANGE_INVALID'],

@@ -1,5 +1,27 @@
-/** Settings of `/api/v1` queries and of rollup tasks. */
-import { flag, section, whole } from './setting.ts';
+/** Settings of history, of `/api/v1` queries and of rollup tasks. */
+import { choice, flag, section, whole } from './setting.ts';
+
+export const historySettings = section({
+  primary: choice(['embedded', 'influx'], {
+    description:
+      'Store that answers /v1/validators/:id/metrics and /v1/networks/:network/stats: this process’s own, or InfluxDB.',
+    environment: 'TIDEMARK_HISTORY_PRIMARY',
+    default: 'embedded',
+  }),
+  fallback: choice(['none', 'embedded', 'influx'], {
+    description: 'Store that answers them while the primary fails, hangs or is away.',
+    environment: 'TIDEMARK_HISTORY_FALLBACK',
+    default: 'none',
+  }),
+  timeoutMs: whole({
+    description: 'How long InfluxDB has for a question of history.',
+    environment: 'TIDEMARK_HISTORY_TIMEOUT_MS',
+    unit: 'ms',
+    default: 5_000,
+    minimum: 10,
+    maximum: 300_000,
+  }),
+});
 
 export const querySettings = section({
   timeoutMs: whole({

@@ -3,7 +3,7 @@
  * are generated from this schema.
  */
 import type { Static } from 'typebox';
-import { querySettings, rollupSettings } from './query-settings.ts';
+import { historySettings, querySettings, rollupSettings } from './query-settings.ts';
 import {
   choice,
   choices,
@@ -389,6 +389,7 @@ export const settingsSchema = section({
   influx: influxSettings,
   cassandra: cassandraSettings,
   sinks: sinkSettings,
+  history: historySettings,
   queries: querySettings,
   rollups: rollupSettings,
   alerts: alertSettings,

@@ -52,7 +52,7 @@ const figures = ({
   max,
 }: {
   count: number;
-  sum: number;
+  sum?: number;
   min: number;
   max: number;
 }) => ({

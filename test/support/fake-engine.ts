@@ -181,7 +181,9 @@ export async function fakeEngine(): Promise<FakeEngine> {
       points: async (query: HistoryQuery) => {
         asked.push(query);
         const { final: _, ...summary } = window;
-        return [{ ...summary, movingAverage: 2, revision: 0 }];
+        if (query.id === 'away')
+          throw new FatalError('influx: away', { code: 'HISTORY_UNANSWERED' });
+        return { store: 'embedded', points: [{ ...summary, movingAverage: 2, revision: 0 }] };
       },
       quantile: async (query) => {
         asked.push(query);

@@ -1,5 +1,5 @@
 /** Stored rollups over time; percentiles of a range come from merged digests, never from averaged percentiles. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { hours } from '../../model/index.ts';
 import type { ApiContext } from '../context.ts';
@@ -42,9 +42,21 @@ const DistributionParameters = query({
 const ById = Type.Object({ id: Type.String() });
 const ByNetwork = Type.Object({ network: Type.String() });
 
+/** Says which store an answer comes from. */
+const STORE_HEADER = 'x-tidemark-store';
+const headers = {
+  [STORE_HEADER]: {
+    type: 'string',
+    enum: ['embedded', 'influx'],
+    description: 'The store that answered: the primary, or the fallback when that could not.',
+  },
+};
+const description =
+  'From the store that TIDEMARK_HISTORY_PRIMARY names, or from the fallback while that does not answer; the header x-tidemark-store says which. `sum` and `revision` are absent when it is InfluxDB, which has neither.';
+
 const response = {
-  200: Type.Object({ points: Type.Array(HistoryPointShape) }),
-  ...problems(422),
+  200: Type.Object({ points: Type.Array(HistoryPointShape) }, { headers }),
+  ...problems(422, 424),
 };
 
 export async function history(app: FastifyInstance, context: ApiContext): Promise<void> {
@@ -56,9 +68,13 @@ export async function history(app: FastifyInstance, context: ApiContext): Promis
     scope: HistoryQuery['scope'],
     id: string,
     given: Static<typeof HistoryParameters>,
-  ) => ({
-    points: await engine.history.points({ scope, id, ...rangeOf(given), step: given.step }),
-  });
+    reply: FastifyReply,
+  ) => {
+    const query = { scope, id, ...rangeOf(given), step: given.step };
+    const { store, points } = await engine.history.points(query);
+    reply.header(STORE_HEADER, store);
+    return { points };
+  };
 
   /** Nothing is open, as when votes have stopped: what was closed last stands for now. */
   const lastClosed = async ({ scope, id }: GroupName) => {
@@ -73,13 +89,14 @@ export async function history(app: FastifyInstance, context: ApiContext): Promis
     {
       schema: {
         summary: 'A validator’s rollups',
+        description,
         tags: ['history'],
         params: ById,
         querystring: HistoryParameters,
         response,
       },
     },
-    (request) => points('validator', request.params.id, request.query),
+    (request, reply) => points('validator', request.params.id, request.query, reply),
   );
 
   app.get<{ Params: Static<typeof ByNetwork>; Querystring: Static<typeof HistoryParameters> }>(
@@ -87,13 +104,14 @@ export async function history(app: FastifyInstance, context: ApiContext): Promis
     {
       schema: {
         summary: 'A network’s rollups',
+        description,
         tags: ['history'],
         params: ByNetwork,
         querystring: HistoryParameters,
         response,
       },
     },
-    (request) => points('network', request.params.network, request.query),
+    (request, reply) => points('network', request.params.network, request.query, reply),
   );
 
   app.get<{ Querystring: Static<typeof QuantileParameters> }>(
@@ -101,6 +119,8 @@ export async function history(app: FastifyInstance, context: ApiContext): Promis
     {
       schema: {
         summary: 'Any quantile of any range',
+        description:
+          'Out of merged digests, which only the embedded store has, whatever TIDEMARK_HISTORY_PRIMARY says.',
         tags: ['history'],
         querystring: QuantileParameters,
         response: {
