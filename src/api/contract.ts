@@ -95,7 +95,7 @@ export interface StoredQueries {
   list(): readonly {
     readonly name: string;
     readonly says: string;
-    readonly needs: readonly ('id' | 'network')[];
+    readonly needs: readonly ('id' | 'network' | 'host' | 'metricType' | 'field')[];
   }[];
   /** Rejects with a TidemarkError when InfluxDB gives no answer. */
   ask(
@@ -107,6 +107,9 @@ export interface StoredQueries {
       readonly limit: number;
       readonly id?: string;
       readonly network?: string;
+      readonly host?: string;
+      readonly metricType?: string;
+      readonly field?: string;
     },
   ): Promise<readonly object[]>;
 }

@@ -3,11 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { InfluxSink, setupBuckets, voteBuckets } from '../../src/databases/influx/index.ts';
+import {
+  fleetBuckets,
+  InfluxSink,
+  setupBuckets,
+  voteBuckets,
+} from '../../src/databases/influx/index.ts';
 import { InfluxReader, type Rollup } from '../../src/index.ts';
 import { type Engine, startEngine } from '../../src/main.ts';
 import { loadSettings, silentLogger } from '../../src/runtime/index.ts';
-import { rollupPoint, votePoint } from '../../topologies/index.ts';
+import { metricPoint, rollupPoint, votePoint } from '../../topologies/index.ts';
 import { INFLUX_NAMES, influxFromEnvironment, uniqueName } from '../support/influx.ts';
 import { needs } from '../support/require.ts';
 
@@ -19,6 +24,8 @@ describe.skipIf(!needs(INFLUX_NAMES))('named queries', () => {
   const network = run.slice(0, 24);
   const slow = `S${run.slice(7)}`;
   const quick = `Q${run.slice(7)}`;
+  const host = `h${run}`;
+  const cpu = 'metricType=cpu&field=usage_percent';
   const start = Math.floor(Date.now() / MINUTES_5 - 6) * MINUTES_5;
   let engine: Engine;
   let data: string;
@@ -53,7 +60,19 @@ describe.skipIf(!needs(INFLUX_NAMES))('named queries', () => {
 
   beforeAll(async () => {
     const config = influxFromEnvironment();
-    await setupBuckets(config, voteBuckets);
+    await setupBuckets(config, [...voteBuckets, ...fleetBuckets]);
+    await new InfluxSink({ config, bucket: 'system_metrics_raw' }).write(
+      [0, 1].map((index) =>
+        metricPoint({
+          host,
+          region: 'r',
+          environment: 'e',
+          metricType: 'cpu',
+          timestamp: start + index * MINUTES_5,
+          fields: { usage_percent: 10 + 10 * index },
+        }),
+      ),
+    );
     await new InfluxSink({ config, bucket: 'vote-latencies-5m' }).write(
       [0, 1, 2].flatMap((index) => [
         rollup('validator', slow, index, index === 1 ? 40 : 5),
@@ -110,7 +129,29 @@ describe.skipIf(!needs(INFLUX_NAMES))('named queries', () => {
       'vote-counts': await ask(`vote-counts?network=${network}`),
       'raw-votes': await ask(`raw-votes?id=${slow}&limit=2`),
     };
-    expect(Object.keys(answers).sort()).toEqual(queries.map(({ name }) => name).sort());
+    const ofFleet = {
+      'fleet-status': await ask(`fleet-status?host=${host}`),
+      'fleet-trend': await ask(`fleet-trend?host=${host},b&${cpu}`),
+      'fleet-compare': await ask(`fleet-compare?host=${host}&${cpu}`),
+      'fleet-anomalies': await ask(`fleet-anomalies?host=${host}&${cpu}`),
+      'fleet-forecast': await ask(`fleet-forecast?host=${host}&${cpu}&limit=1`),
+    };
+    expect(Object.keys({ ...answers, ...ofFleet }).sort()).toEqual(
+      queries.map(({ name }) => name).sort(),
+    );
+    // Their numbers are held to the stream's in a file of their own.
+    expect(ofFleet['fleet-status']).toMatchObject([
+      { host, lastSeen: start + MINUTES_5, cpu: 20, memory: null, disk: null },
+    ]);
+    expect(ofFleet['fleet-trend']).toEqual([
+      { host, tags: {}, start, mean: 10 },
+      { host, tags: {}, start: start + MINUTES_5, mean: 20 },
+    ]);
+    expect(ofFleet['fleet-compare']).toEqual([
+      { host, tags: {}, count: 2, mean: 15, min: 10, max: 20 },
+    ]);
+    expect(ofFleet['fleet-anomalies']).toEqual([]);
+    expect(ofFleet['fleet-forecast'].length).toBeLessThanOrEqual(1);
     expect(answers['validator-metrics'].map(({ p99 }) => p99)).toEqual([5, 40, 5]);
     expect(answers['network-stats']).toMatchObject([{ start, network, count: 10, p99: 9 }, {}, {}]);
     expect(answers['slowest-validators']).toEqual([
@@ -128,6 +169,9 @@ describe.skipIf(!needs(INFLUX_NAMES))('named queries', () => {
     const id = encodeURIComponent('" or true or r.x == "');
     expect(await ask(`validator-metrics?id=${id}`)).toEqual([]);
     expect(await ask(`raw-votes?id=${id}`)).toEqual([]);
+    expect(await ask(`fleet-status?host=${id}`)).toEqual([]);
+    expect(await ask(`fleet-compare?metricType=cpu&field=${id}`)).toEqual([]);
+    expect(await ask(`fleet-compare?step=1h&metricType=cpu&field=${id}`)).toEqual([]);
   });
 
   test('the library answers the same', async () => {

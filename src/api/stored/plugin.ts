@@ -1,7 +1,7 @@
 /** What InfluxDB has stored, asked by the name of a query [V6]; answers are cached for two seconds and timed out. */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { hours, TidemarkError } from '../../model/index.ts';
+import { hours, type MetricType, metricTypes, TidemarkError } from '../../model/index.ts';
 import type { ApiContext } from '../context.ts';
 import type { Step, StoredQueries } from '../contract.ts';
 import { Refusal } from '../errors.ts';
@@ -16,6 +16,17 @@ const Parameters = query({
     Type.String({ minLength: 1, maxLength: 88, description: 'A validator’s pubkey.' }),
   ),
   network: Type.Optional(Type.String({ minLength: 1, maxLength: 88 })),
+  host: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 8_192,
+      description: 'A host of the fleet, or several with commas between. Default: all.',
+    }),
+  ),
+  metricType: Type.Optional(Type.Unsafe<MetricType>({ type: 'string', enum: [...metricTypes] })),
+  field: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: 'usage_percent, used_percent, …' }),
+  ),
   limit: Type.Integer({ minimum: 1, maximum: 10_000, default: 100, description: 'Rows at most.' }),
 });
 const ByName = Type.Object({ name: Type.String() });
@@ -70,7 +81,7 @@ export async function stored(app: FastifyInstance, { engine, clock }: ApiContext
         .find((one) => one.name === name);
       if (known === undefined)
         throw new Refusal('UNKNOWN_QUERY', `there is no query ${JSON.stringify(name)}`);
-      const { step, id, network, limit } = given;
+      const { from: _, to: __, ...values } = given;
       for (const field of known.needs) {
         if (given[field] !== undefined) continue;
         const message = `${field}: ${name} must be told`;
@@ -78,15 +89,7 @@ export async function stored(app: FastifyInstance, { engine, clock }: ApiContext
       }
       const range = parseRange(given, { nowMs: clock.now(), lengthMs: hours(1) });
       try {
-        return {
-          rows: await queries().ask(name, {
-            ...range,
-            step,
-            limit,
-            ...(id === undefined ? {} : { id }),
-            ...(network === undefined ? {} : { network }),
-          }),
-        };
+        return { rows: await queries().ask(name, { ...values, ...range }) };
       } catch (error) {
         if (error instanceof TidemarkError && !(error instanceof Refusal))
           throw new Refusal('INFLUX_UNANSWERED', error.message);

@@ -11,6 +11,7 @@ export { type InfluxConfig, influxConfig, influxConfigSchema } from './config.ts
 export type { RollupQuery } from './flux.ts';
 export { type FluxTask, type FluxTaskReport, fluxTasks, setupFluxTasks } from './flux-tasks.ts';
 export { bucketInfluxql, type InfluxqlConfig, InfluxqlReader } from './influxql.ts';
+export type { QueryTemplate, QueryValues } from './query-template.ts';
 export { InfluxReader, type InfluxReaderOptions, type RollupRange } from './reader.ts';
 export type { InfluxRollup, Row } from './row.ts';
 export {
@@ -25,10 +26,4 @@ export {
 } from './schema.ts';
 export { type BucketReport, bucketRetentionMs, setupBuckets } from './setup.ts';
 export { InfluxSink, type InfluxSinkOptions } from './sink.ts';
-export {
-  type QueryName,
-  type QueryRow,
-  type QueryTemplate,
-  type QueryValues,
-  queryTemplates,
-} from './templates.ts';
+export { type QueryName, type QueryRow, queryTemplates } from './templates.ts';

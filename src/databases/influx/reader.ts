@@ -10,9 +10,10 @@ import type { InfluxConfig } from './config.ts';
 import { type RollupQuery, rollupsFlux } from './flux.ts';
 import { errorOf } from './http.ts';
 import { QueryCache } from './query-cache.ts';
+import type { QueryValues } from './query-template.ts';
 import { retryAfterMs } from './retry-after.ts';
 import { CsvRow, type InfluxRollup, type Row, readRollup } from './row.ts';
-import { type QueryName, type QueryRow, type QueryValues, queryTemplates } from './templates.ts';
+import { type QueryName, type QueryRow, queryTemplates } from './templates.ts';
 
 export interface InfluxReaderOptions {
   readonly config: InfluxConfig;

@@ -26,6 +26,8 @@ export interface Row {
   /** Whole numbers beyond 2^53 keep their digits. */
   bigint(column: string): bigint | undefined;
   timeMs(column: string): number | undefined;
+  /** Columns with their texts, but for empty ones, in the order of the answer. */
+  entries(): Iterable<readonly [string, string]>;
 }
 
 export class CsvRow implements Row {
@@ -55,6 +57,13 @@ export class CsvRow implements Row {
   timeMs(column: string): number | undefined {
     const text = this.text(column);
     return text === undefined ? undefined : Date.parse(text);
+  }
+
+  *entries(): Generator<readonly [string, string]> {
+    for (const [column, at] of this.#at) {
+      const text = this.#values[at];
+      if (text) yield [column, text];
+    }
   }
 }
 

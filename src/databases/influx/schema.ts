@@ -37,6 +37,13 @@ export function rollupBucket(step: RollupStep): string {
   return step === '5m' ? 'vote-latencies-5m' : 'validator-metrics';
 }
 
+export const FLEET_MEASUREMENT = 'system_metrics';
+
+/** The bucket that holds readings (five minutes are made of them) or the rollups of a step [S2]. */
+export function fleetBucket(step: RollupStep): string {
+  return step === '5m' ? 'system_metrics_raw' : `system_metrics_${step}`;
+}
+
 /** What of a pubkey becomes a tag [V2]. */
 export function tagOfPubkey(pubkey: string): string {
   return pubkey.slice(0, 8);

@@ -1,37 +1,10 @@
-/**
- * Questions that people ask of the stored votes, by name [V6]: each with what it needs, its Flux with every value
- * escaped, and how a row of its answer reads. What they share with others who ask the same is one answer.
- */
-import { flux, fluxExpression, type ParameterizedQuery } from '@influxdata/influxdb-client';
+/** Questions that people ask of what is stored, by name: of votes [V6], and of the fleet [S3] from a file of its own. */
+import { flux, fluxExpression } from '@influxdata/influxdb-client';
+import { fleetTemplates } from './fleet-templates.ts';
 import { instant, rollupsFlux } from './flux.ts';
-import { type InfluxRollup, type Row, readRollup } from './row.ts';
-import {
-  ROLLUP_MEASUREMENT,
-  type RollupStep,
-  rollupBucket,
-  tagOfPubkey,
-  VOTE_MEASUREMENT,
-} from './schema.ts';
-
-/** What a question may be told; times half-open, ms since the epoch. */
-export interface QueryValues {
-  readonly from: number;
-  readonly to: number;
-  readonly step: RollupStep;
-  /** Full pubkey of a validator, or its first 8 characters. */
-  readonly id?: string;
-  readonly network?: string;
-  /** Rows at most. */
-  readonly limit: number;
-}
-
-export interface QueryTemplate<T> {
-  readonly says: string;
-  /** What must be told beside the range; the rest is optional. */
-  readonly needs: readonly ('id' | 'network')[];
-  flux(values: QueryValues): ParameterizedQuery;
-  read(row: Row): T;
-}
+import { type QueryValues, template } from './query-template.ts';
+import { type InfluxRollup, readRollup } from './row.ts';
+import { ROLLUP_MEASUREMENT, rollupBucket, tagOfPubkey, VOTE_MEASUREMENT } from './schema.ts';
 
 export interface SlowValidator {
   readonly validatorId: string;
@@ -56,8 +29,6 @@ export interface RawVote {
   readonly latencySlots: number;
   readonly votedSlot: number;
 }
-
-const template = <T>(given: QueryTemplate<T>): QueryTemplate<T> => given;
 
 export const queryTemplates = {
   'validator-metrics': template<InfluxRollup>({
@@ -125,6 +96,7 @@ join.inner(left: slow, right: votes, on: (l, r) => l.validator_id == r.validator
       votedSlot: row.number('voted_slot') ?? Number.NaN,
     }),
   }),
+  ...fleetTemplates,
 } as const;
 
 export type QueryName = keyof typeof queryTemplates;
