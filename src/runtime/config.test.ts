@@ -143,6 +143,19 @@ test.each([
   [{ INFLUX_URL: 'http://i:1' }, 'set INFLUX_ORG too'],
   [{ INFLUX_URL: 'http://i:1', INFLUX_ORG: 'o' }, 'set INFLUX_TOKEN too'],
   [{ INFLUX_URL: 'nonsense' }, 'influx.url'],
+  [
+    { TIDEMARK_HISTORY_PRIMARY: 'influx' },
+    'TIDEMARK_HISTORY_PRIMARY is influx: set INFLUX_URL too',
+  ],
+  [
+    { TIDEMARK_HISTORY_FALLBACK: 'influx' },
+    'TIDEMARK_HISTORY_FALLBACK is influx: set INFLUX_URL too',
+  ],
+  [
+    { TIDEMARK_HISTORY_FALLBACK: 'embedded' },
+    'TIDEMARK_HISTORY_FALLBACK: expected none, or another store than the primary, embedded',
+  ],
+  [{ TIDEMARK_HISTORY_PRIMARY: 'inflx' }, 'did you mean influx?'],
   [{ CASSANDRA_USERNAME: 'x' }, 'CASSANDRA_PASSWORD'],
   [{ SINK_BACKOFF_BASE_MS: '10', SINK_BACKOFF_CAP_MS: '9' }, 'sinks.backoffCapMs'],
 ])('%j is refused by name', (environment, expected) => {

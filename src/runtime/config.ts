@@ -257,7 +257,7 @@ function nest(values: readonly SettingValue[]): Settings {
 }
 
 /** What no single setting can tell: those that need one another. */
-function checkTogether({ kafka, influx, cassandra, sinks }: Settings): void {
+function checkTogether({ kafka, influx, cassandra, sinks, history }: Settings): void {
   const needs = (reason: string, ...names: string[]) => {
     throw new FatalError(`${reason}: set ${names.join(' and ')} too`, { code: 'CONFIG_INVALID' });
   };
@@ -273,6 +273,20 @@ function checkTogether({ kafka, influx, cassandra, sinks }: Settings): void {
       throw invalid('influx.url', 'an address such as http://host:8086', '');
     if (influx.org === undefined) needs('INFLUX_URL is set', 'INFLUX_ORG');
     if (influx.token === undefined) needs('INFLUX_URL is set', 'INFLUX_TOKEN');
+  }
+  const { primary, fallback } = history;
+  if (influx.url === undefined && primary === 'influx') {
+    needs('TIDEMARK_HISTORY_PRIMARY is influx', 'INFLUX_URL');
+  }
+  if (influx.url === undefined && fallback === 'influx') {
+    needs('TIDEMARK_HISTORY_FALLBACK is influx', 'INFLUX_URL');
+  }
+  if (primary === fallback) {
+    throw invalid(
+      'TIDEMARK_HISTORY_FALLBACK',
+      'none, or another store than the primary',
+      `, ${primary}`,
+    );
   }
   if ((cassandra.username === undefined) !== (cassandra.password === undefined)) {
     needs(

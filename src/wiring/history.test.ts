@@ -1,21 +1,11 @@
 /** Who answers history: the primary, or the fallback while InfluxDB fails, hangs or is left alone. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { OutageProxy } from '../../test/support/outage-proxy.ts';
 import type { HistoryQuery } from '../api/index.ts';
-import { RollupStore } from '../databases/embedded/index.ts';
 import { InfluxReader, type InfluxRollup, influxConfig } from '../databases/influx/index.ts';
 import { FatalError, RetriableError } from '../model/index.ts';
-import {
-  loadSettings,
-  ManualClock,
-  registry,
-  silentLogger,
-  systemClock,
-} from '../runtime/index.ts';
-import { answersOf, type HistoryStore, openHistory } from './history.ts';
+import { ManualClock, registry, silentLogger, systemClock } from '../runtime/index.ts';
+import { answersOf, type HistoryStore } from './history.ts';
 import { InfluxHistory } from './influx-history.ts';
 
 const START = Date.UTC(2026, 0, 1);
@@ -165,34 +155,5 @@ describe('InfluxDB that is away', () => {
         message: expect.stringMatching(/^influx: .*InfluxDB does not answer$/),
       });
     }
-  });
-});
-
-describe('settings of history', () => {
-  let directory: string | undefined;
-  afterEach(() => directory !== undefined && rmSync(directory, { recursive: true, force: true }));
-
-  const open = async (environment: Record<string, string>) => {
-    directory = mkdtempSync(join(tmpdir(), 'tidemark-history-'));
-    const rollups = new RollupStore(join(directory, 'rollups'));
-    try {
-      const { settings } = loadSettings({ environment });
-      return openHistory(settings, { rollups, clock: systemClock, logger: silentLogger });
-    } finally {
-      await rollups.close();
-    }
-  };
-
-  test.each([
-    [{ TIDEMARK_HISTORY_PRIMARY: 'influx' }, 'TIDEMARK_HISTORY_PRIMARY is influx; set INFLUX_URL'],
-    [{ TIDEMARK_HISTORY_FALLBACK: 'influx' }, 'TIDEMARK_HISTORY_FALLBACK is influx; set INFLUX_'],
-    [{ TIDEMARK_HISTORY_FALLBACK: 'embedded' }, 'are both embedded; name another store, or none'],
-    [{ TIDEMARK_HISTORY_PRIMARY: 'kairos' }, 'kairos'],
-  ])('%j are refused: %s', async (environment, why) => {
-    await expect(open(environment as Record<string, string>)).rejects.toThrow(why);
-  });
-
-  test('need no InfluxDB where none is named', async () => {
-    expect(await open({})).toBeDefined();
   });
 });

@@ -10,7 +10,7 @@ import type {
   HistoryStoreName,
 } from '../api/index.ts';
 import type { RollupStore } from '../databases/embedded/index.ts';
-import { InfluxReader } from '../databases/influx/index.ts';
+import { type InfluxConfig, InfluxReader } from '../databases/influx/index.ts';
 import { FatalError, messageOf, type Rollup, TidemarkError } from '../model/index.ts';
 import { type Clock, counter, type Logger, type Settings } from '../runtime/index.ts';
 import { TDigest } from '../stats/index.ts';
@@ -36,27 +36,16 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** @throws FatalError SETTINGS_INCOMPLETE or SETTINGS_CONTRADICT: the stores named can't be had. */
 export function openHistory(settings: Settings, { rollups, clock, logger }: Parts): History {
   const { primary, fallback, timeoutMs } = settings.history;
-  if (primary === fallback) {
-    throw new FatalError(
-      `TIDEMARK_HISTORY_PRIMARY and TIDEMARK_HISTORY_FALLBACK are both ${primary}; name another store, or none, as the fallback`,
-      { code: 'SETTINGS_CONTRADICT' },
-    );
-  }
-  const open = (name: HistoryStoreName, setting: string): HistoryStore => {
+  const open = (name: HistoryStoreName): HistoryStore => {
     if (name === 'embedded') return embeddedHistory(rollups);
-    const config = influxOf(settings);
-    if (config === undefined) {
-      throw new FatalError(`${setting} is influx; set INFLUX_URL, INFLUX_ORG and INFLUX_TOKEN`, {
-        code: 'SETTINGS_INCOMPLETE',
-      });
-    }
+    // Settings that name this store and no InfluxDB are refused where they are read.
+    const config = influxOf(settings) as InfluxConfig;
     return new InfluxHistory(new InfluxReader({ config, clock, timeoutMs }), clock);
   };
-  const stores = [open(primary, 'TIDEMARK_HISTORY_PRIMARY')];
-  if (fallback !== 'none') stores.push(open(fallback, 'TIDEMARK_HISTORY_FALLBACK'));
+  const stores = [open(primary)];
+  if (fallback !== 'none') stores.push(open(fallback));
   return { points: answersOf(stores, logger), quantile: quantilesOf(rollups) };
 }
 
