@@ -245,9 +245,11 @@ export class Decider implements Alarm {
       }
     }
     if (sent.length === 0) return [];
+    const [first] = sent;
     return [
       {
-        id: `${channel}/${group}/${this.#now}/${sent[0]?.id}-${sent[0]?.sequence}`,
+        // With the episode: of a backlog several are decided in one instant of the log.
+        id: `${channel}/${group}/${this.#now}/${first?.id}-${first?.startedAt}-${first?.sequence}`,
         channel,
         group,
         at: this.#now,
