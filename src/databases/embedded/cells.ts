@@ -70,8 +70,7 @@ export class CellTable {
    */
   async write(cells: readonly Cell[], nowMs: number): Promise<void> {
     for (;;) {
-      const ids = await this.#idsOf(cells);
-      const drops = this.#idsDrops;
+      const { ids, drops } = await this.#idsOf(cells);
       const written: Promise<unknown>[] = [];
       for (let from = 0; from < cells.length; from += QUEUE_CELLS) {
         if (from > 0) await threadTurns.next();
@@ -94,8 +93,11 @@ export class CellTable {
     }
   }
 
-  /** The id of each cell's row, made where there is none. */
-  async #idsOf(cells: readonly Cell[]): Promise<Buffer[]> {
+  /**
+   * The id of each cell's row, made where there is none, and how often rows had gone when the first was looked for:
+   * another write may have moved on what is remembered since.
+   */
+  async #idsOf(cells: readonly Cell[]): Promise<{ ids: Buffer[]; drops: number }> {
     const { drops } = this.#counts();
     if (drops !== this.#idsDrops || this.#ids.size > IDS_MAX) this.#ids.clear();
     this.#idsDrops = drops;
@@ -131,7 +133,7 @@ export class CellTable {
         if (found.drops === this.#idsDrops) this.#ids.set(rowName, id);
       }
     }
-    return ids;
+    return { ids, drops };
   }
 
   #queue(cells: readonly Cell[], from: number, ids: readonly Buffer[], nowMs: number): void {
