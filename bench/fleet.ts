@@ -3,13 +3,8 @@
  * fast do the fleet's endpoints answer meanwhile? A point is one field of one reading, as KairosDB stores it.
  * `npm run bench -- fleet [--hosts N] [--points-per-second N] [--seconds N] [--requests-per-second N]`.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -17,6 +12,7 @@ import { hostName, READINGS_PER_HOST, simulateFleet } from '../src/collect/index
 import type { SystemMetric } from '../src/model/index.ts';
 import { benchArguments } from './support/arguments.ts';
 import { number, percentile } from './support/figures.ts';
+import { ProbedEngine } from './support/probed-engine.ts';
 import { noiseNow, warnOfNoise, writeResults } from './support/results.ts';
 
 const POST_EVERY_MS = 100;
@@ -32,35 +28,11 @@ const rate = options.number('points-per-second');
 const seconds = options.number('seconds');
 const noise = noiseNow();
 
-const data = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
-const loopFile = join(data, 'loop.json');
-/** A folder: takes a CPU profile of the engine while it is asked; its figures then are worth nothing. */
-const profile = process.env.LOOP_PROBE_PROFILE;
-const engine = spawn(
-  process.execPath,
-  [
-    fileURLToPath(new URL('../bin/tidemark', import.meta.url)),
-    'up',
-    ...['--data', data, '--port', '0', '--telnet-port', '0'],
-  ],
-  {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    // No server of the surroundings: the embedded log and stores only.
-    env: {
-      PATH: process.env.PATH,
-      LOG_LEVEL: 'warn',
-      NODE_OPTIONS: `--import ${new URL('./support/loop-probe.ts', import.meta.url)}`,
-      LOOP_PROBE_OUT: loopFile,
-      ...(profile === undefined ? {} : { LOOP_PROBE_PROFILE: profile }),
-    },
-  },
-);
+const engine = await ProbedEngine.start();
 try {
-  await measure(await listening(engine));
+  await measure(engine.url);
 } finally {
-  engine.kill('SIGTERM');
-  await once(engine, 'close');
-  await rm(data, { recursive: true });
+  await engine.stop();
 }
 
 async function measure(url: string): Promise<void> {
@@ -83,13 +55,11 @@ async function measure(url: string): Promise<void> {
     `/v1/fleet/forecast?host=${host}&mount=/data`,
     '/v1/fleet/anomalies',
   ];
-  engine.kill('SIGUSR2');
+  engine.beginProbe();
   const times = await ask(url, seconds, routes);
   const behind = await lag(url);
-  const memory = await residentMb(engine.pid as number);
-  engine.kill('SIGUSR2');
-  while (!existsSync(loopFile)) await sleep(50);
-  const loop = JSON.parse(await readFile(loopFile, 'utf8')) as Record<string, number>;
+  const memory = await residentMb(engine.pid);
+  const loop = await engine.endProbe();
   flowing.abort();
   const points = await flow;
   const line = (text: string) => process.stdout.write(`${text}\n`);
@@ -189,12 +159,4 @@ async function ask(
   const given = [asker, url, String(forSeconds), perSecond, ...routes];
   const { stdout } = await promisify(execFile)(process.execPath, given, { maxBuffer: 2 ** 26 });
   return JSON.parse(stdout) as Record<string, number[]>;
-}
-
-async function listening(child: ChildProcess): Promise<string> {
-  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-    const url = /^listening on (\S+)$/.exec(line)?.[1];
-    if (url !== undefined) return url;
-  }
-  throw new Error('the engine ended before it listened');
 }

@@ -3,19 +3,14 @@
  * endpoints answer, asked by another process? Windows of all 2,000 validators close in the middle of it.
  * `npm run bench -- live [--seconds N] [--votes-per-second N] [--requests-per-second N]`.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { execFile, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type SimulatedVote, simulateVotes } from '../src/collect/index.ts';
 import { benchArguments } from './support/arguments.ts';
 import { number, percentile, roundedSpread, type Spread, show, spread } from './support/figures.ts';
+import { listening, ProbedEngine } from './support/probed-engine.ts';
 import { noiseNow, warnOfNoise, writeResults } from './support/results.ts';
 
 const ROUNDS = 3;
@@ -34,46 +29,17 @@ const seconds = options.number('seconds');
 const rate = options.number('votes-per-second');
 const noise = noiseNow();
 
-const data = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
-const loopFile = join(data, 'loop.json');
-/** A folder: takes a CPU profile of the engine while it is asked; its figures then are worth nothing. */
-const profile = process.env.LOOP_PROBE_PROFILE;
-const engine = spawn(
-  process.execPath,
-  [
-    fileURLToPath(new URL('../bin/tidemark', import.meta.url)),
-    'up',
-    '--data',
-    data,
-    '--port',
-    '0',
-    '--telnet-port',
-    '0',
-  ],
-  {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    // No server of the surroundings: the embedded log and stores only.
-    env: {
-      PATH: process.env.PATH,
-      LOG_LEVEL: 'warn',
-      NODE_OPTIONS: `--import ${new URL('./support/loop-probe.ts', import.meta.url)}`,
-      LOOP_PROBE_OUT: loopFile,
-      ...(profile === undefined ? {} : { LOOP_PROBE_PROFILE: profile }),
-    },
-  },
-);
+const engine = await ProbedEngine.start();
 const idle = spawn(
   process.execPath,
   [fileURLToPath(new URL('./support/idle-server.ts', import.meta.url))],
   { stdio: ['ignore', 'pipe', 'inherit'] },
 );
 try {
-  await measure(await listening(engine), await listening(idle));
+  await measure(engine.url, await listening(idle));
 } finally {
   idle.kill();
-  engine.kill('SIGTERM');
-  await once(engine, 'close');
-  await rm(data, { recursive: true });
+  await engine.stop();
 }
 
 async function measure(url: string, idleUrl: string): Promise<void> {
@@ -99,14 +65,12 @@ async function measure(url: string, idleUrl: string): Promise<void> {
     `${idleUrl}/`,
   ];
   const rounds: Record<string, number[]>[] = [];
-  engine.kill('SIGUSR2');
+  engine.beginProbe();
   for (let round = 0; round < ROUNDS; round++) {
     rounds.push(await ask(url, seconds / ROUNDS, routes));
   }
-  engine.kill('SIGUSR2');
   const lagAtEnd = await lag(url);
-  while (!existsSync(loopFile)) await sleep(50);
-  const loop = JSON.parse(await readFile(loopFile, 'utf8')) as Record<string, number>;
+  const loop = await engine.endProbe();
   flowing.abort();
   report(routes, rounds, await flow, lagAtEnd, loop);
 }
@@ -165,14 +129,6 @@ async function ask(
     { maxBuffer: 64 * 1024 * 1024 },
   );
   return JSON.parse(stdout) as Record<string, number[]>;
-}
-
-async function listening(child: ChildProcess): Promise<string> {
-  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-    const url = /^listening on (\S+)$/.exec(line)?.[1];
-    if (url !== undefined) return url;
-  }
-  throw new Error('the engine ended before it listened');
 }
 
 function report(
