@@ -104,13 +104,14 @@ describe.skipIf(!needs(INFLUX_NAMES))('named queries of the fleet', () => {
       .filter((one) => one.metricType === metricType && one.field === field)
       .sort((a, b) => a.window.start - b.window.start);
 
-  const reader = new InfluxReader({ config: influxFromEnvironment() });
+  let reader: InfluxReader;
   const range = { from: FROM, to: TO, limit: 10_000, host: hosts.join(',') };
   const cpu = { ...range, metricType: 'cpu', field: 'usage_percent' };
   const isNear = (a: number, b: number) => Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(b));
 
   beforeAll(async () => {
     const config = influxFromEnvironment();
+    reader = new InfluxReader({ config });
     await setupBuckets(config, fleetBuckets);
     await new InfluxSink({ config, bucket: 'system_metrics_raw' }).write(metrics.map(metricPoint));
     for (const step of ['1h', '1d'])
