@@ -1,26 +1,10 @@
 import { expect, test } from 'vitest';
+import { firingAlert } from '../../test/support/firing-alert.ts';
 import { memoryBroker } from '../../test/support/memory-broker.ts';
 import type { AlertTransition } from '../model/index.ts';
 import { AlertBook } from './book.ts';
 import { ALERTS, createAlertTopics } from './topics.ts';
 
-const transition = (given: Partial<AlertTransition>): AlertTransition => ({
-  id: 'a',
-  rule: 'cpu',
-  severity: 'warning',
-  state: 'firing',
-  subject: 'web-1',
-  labels: { host: 'web-1' },
-  summary: 'web-1: cpu.usage is 80 %, above 70 %',
-  value: 80,
-  threshold: 70,
-  startedAt: 1_000,
-  firedAt: 1_000,
-  resolvedAt: null,
-  at: 1_000,
-  sequence: 1,
-  ...given,
-});
 const ALL = { from: 0, to: Number.POSITIVE_INFINITY, limit: 100 };
 
 async function opened(...alerts: Partial<AlertTransition>[]) {
@@ -29,7 +13,7 @@ async function opened(...alerts: Partial<AlertTransition>[]) {
   await createAlertTopics(broker);
   const clock = { now: () => now } as never;
   const say = (...given: Partial<AlertTransition>[]) =>
-    broker.put(ALERTS, 0, ...given.map((each) => JSON.stringify(transition(each))));
+    broker.put(ALERTS, 0, ...given.map((each) => JSON.stringify(firingAlert(each))));
   say(...alerts);
   const book = () => new AlertBook({ broker, clock });
   return {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { firingAlert } from '../../test/support/firing-alert.ts';
 import { type AlertTransition, hours, minutes, type Silence } from '../model/index.ts';
 import { drive } from '../stream/index.ts';
 import type { ChannelConfig } from './channels/config.ts';
@@ -46,22 +47,8 @@ function desk(
   };
 }
 
-const firing = (ms: number): AlertTransition => ({
-  id: 'a',
-  rule: 'cpu',
-  severity: 'warning',
-  state: 'firing',
-  subject: 'web-1',
-  labels: { host: 'web-1' },
-  summary: 'web-1: cpu.usage is 80 %, above 70 %',
-  value: 80,
-  threshold: 70,
-  startedAt: T + ms,
-  firedAt: T + ms,
-  resolvedAt: null,
-  at: T + ms,
-  sequence: 1,
-});
+const firing = (ms: number): AlertTransition =>
+  firingAlert({ startedAt: T + ms, firedAt: T + ms, at: T + ms });
 
 const ended = (startedMs: number): Partial<AlertTransition> => ({
   state: 'resolved',

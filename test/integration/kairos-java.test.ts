@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cassandraWideRows, KairosStore } from '../../src/databases/kairos/index.ts';
 import { collect } from '../../src/databases/kairos/wide-rows.suite.ts';
 import type { DataPoint } from '../../src/model/index.ts';
+import { awkwardTags } from '../support/awkward-tags.ts';
 import { needs } from '../support/require.ts';
 
 const here = needs(['KAIROSDB_URL', 'CASSANDRA_HOSTS', 'CASSANDRA_DC']);
@@ -92,17 +93,6 @@ describe.skipIf(!here)('with a Java KairosDB on the same keyspace', () => {
   const write = async (points: readonly DataPoint[]) =>
     expect(await store.write(points)).toEqual([]);
 
-  const awkward: Record<string, string> = {
-    'k:1=x': 'v=1:y',
-    ':': '=',
-    'a b': '::==',
-    été: 'ü',
-    10: 'ten',
-    9: 'nine',
-    '～': 'fullwidth',
-    '😀': 'emoji',
-  };
-
   test('it reads every kind of value that we wrote', async () => {
     fresh('ours');
     await write([
@@ -132,14 +122,14 @@ describe.skipIf(!here)('with a Java KairosDB on the same keyspace', () => {
 
   test('it finds our series by awkward tags, and lists them as we wrote them', async () => {
     fresh('awkward');
-    await write([point(T1, 1n, awkward), point(T1 + 1, 2n, { host: 'other' })]);
+    await write([point(T1, 1n, awkwardTags), point(T1 + 1, 2n, { host: 'other' })]);
     const answer = JSON.parse(await javaQuery(metric, { 'k:1=x': 'v=1:y', '😀': 'emoji' })) as {
       queries: { results: JavaResult[] }[];
     };
     const [result] = answer.queries[0]?.results ?? [];
     expect(result?.values).toEqual([[T1, 1]]);
     expect(result?.tags).toEqual(
-      Object.fromEntries(Object.entries(awkward).map(([name, value]) => [name, [value]])),
+      Object.fromEntries(Object.entries(awkwardTags).map(([name, value]) => [name, [value]])),
     );
   });
 
@@ -160,7 +150,7 @@ describe.skipIf(!here)('with a Java KairosDB on the same keyspace', () => {
 
   test('we read every kind of value and tag that it wrote', async () => {
     fresh('theirs');
-    const tags = JSON.stringify(awkward);
+    const tags = JSON.stringify(awkwardTags);
     await post(
       'datapoints',
       `[{"name":"${metric}","tags":${tags},"type":"long","datapoints":[[${T1},0],[${T1 + 1},9223372036854775807],[${T1 + 2},-9223372036854775808],[-5,150]]},
@@ -168,14 +158,14 @@ describe.skipIf(!here)('with a Java KairosDB on the same keyspace', () => {
         {"name":"${metric}","tags":${tags},"type":"string","datapoints":[[${T1 + 5},"é€\\u0000😀"],[0,"epoch"]]}]`,
     );
     const expected = [
-      point(-5, 150n, awkward),
-      point(0, 'epoch', awkward),
-      point(T1, 0n, awkward),
-      point(T1 + 1, 2n ** 63n - 1n, awkward),
-      point(T1 + 2, -(2n ** 63n), awkward),
-      point(T1 + 3, 3.14, awkward),
-      point(T1 + 4, -0, awkward),
-      point(T1 + 5, 'é€\0😀', awkward),
+      point(-5, 150n, awkwardTags),
+      point(0, 'epoch', awkwardTags),
+      point(T1, 0n, awkwardTags),
+      point(T1 + 1, 2n ** 63n - 1n, awkwardTags),
+      point(T1 + 2, -(2n ** 63n), awkwardTags),
+      point(T1 + 3, 3.14, awkwardTags),
+      point(T1 + 4, -0, awkwardTags),
+      point(T1 + 5, 'é€\0😀', awkwardTags),
     ];
     await eventually(async () => expect(await read()).toEqual(expected));
     expect(await read({ '~': 'fullwidth' })).toEqual([]);

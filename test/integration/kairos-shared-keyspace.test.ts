@@ -16,6 +16,7 @@ import {
   setupKairos,
 } from '../../src/databases/kairos/index.ts';
 import { collect } from '../../src/databases/kairos/wide-rows.suite.ts';
+import { awkwardTags } from '../support/awkward-tags.ts';
 import { cqlOf, dropKeyspace, type KeyspaceAddress } from '../support/cassandra.ts';
 import { fakeEngine } from '../support/fake-engine.ts';
 import { type JavaKairos, startJavaKairos } from '../support/java-kairosdb.ts';
@@ -93,20 +94,9 @@ async function share(maker: keyof typeof makers): Promise<Shared> {
   return { address, java, store, app: await createServer(engine) };
 }
 
-const awkward = {
-  'k:1=x': 'v=1:y',
-  ':': '=',
-  'a b': '::==',
-  été: 'ü',
-  10: 'ten',
-  9: 'nine',
-  '～': 'fullwidth',
-  '😀': 'emoji',
-};
-
 /** All types, both ends of longs, times before 1970 and at the edges of rows, tags of all sorts. */
 const everyKind = (name: string) => `[
-  {"name":"${name}","tags":${JSON.stringify(awkward)},"type":"long","datapoints":[[${T1},0],[${T1 + 1_000},9223372036854775807],[${T1 + 2_000},-9223372036854775808],[-5000,150]]},
+  {"name":"${name}","tags":${JSON.stringify(awkwardTags)},"type":"long","datapoints":[[${T1},0],[${T1 + 1_000},9223372036854775807],[${T1 + 2_000},-9223372036854775808],[-5000,150]]},
   {"name":"${name}","tags":{"host":"a"},"type":"double","datapoints":[[${T1 + 3_000},3.14],[${T1 + 4_000},-0.5],[${T1 + 5_000},1e300]]},
   {"name":"${name}","tags":{"host":"a"},"datapoints":[[${-WEEKS3},1],[${WEEKS3 - 1_000},2],[${WEEKS3},3.5],[253402300799000,4]]},
   {"name":"${name}","tags":{"host":"b"},"type":"string","datapoints":[[${T1 + 6_000},"é€\\u0000😀"],[${T1 + 7_000},"a b"],[0,"epoch"]]}]`;

@@ -91,11 +91,7 @@ export const fleetTemplates = {
   |> group()
   |> sort(columns: ["host", "_time"])
   |> limit(n: ${values.limit})`,
-    read: (row) => ({
-      start: row.timeMs('_time') ?? Number.NaN,
-      ...seriesOf(row),
-      mean: row.number('_value') ?? Number.NaN,
-    }),
+    read: trendPoint,
   }),
   'fleet-compare': template<ComparedSeries>({
     says: 'A field of several hosts over the range, highest mean first',
@@ -129,9 +125,7 @@ join.inner(left: means, right: usual, on: (l, r) => l.host == r.host, as: (l, r)
   |> sort(columns: ["_time"], desc: true)
   |> limit(n: ${values.limit})`,
     read: (row) => ({
-      start: row.timeMs('_time') ?? Number.NaN,
-      ...seriesOf(row),
-      mean: row.number('_value') ?? Number.NaN,
+      ...trendPoint(row),
       z: row.number('z') ?? Number.NaN,
     }),
   }),
@@ -143,11 +137,7 @@ join.inner(left: means, right: usual, on: (l, r) => l.host == r.host, as: (l, r)
   |> group()
   |> sort(columns: ["host", "_time"])
   |> limit(n: ${values.limit})`,
-    read: (row) => ({
-      start: row.timeMs('_time') ?? Number.NaN,
-      ...seriesOf(row),
-      mean: row.number('_value') ?? Number.NaN,
-    }),
+    read: trendPoint,
   }),
 } as const;
 
@@ -159,6 +149,14 @@ function seriesOf(row: Row): StoredSeries {
     ([name]) => !(name === '' || name.startsWith('_') || PLACE.has(name) || FIGURES.has(name)),
   );
   return { host: row.text('host') ?? '', tags: Object.fromEntries(tags) };
+}
+
+function trendPoint(row: Row): TrendPoint {
+  return {
+    start: row.timeMs('_time') ?? Number.NaN,
+    ...seriesOf(row),
+    mean: row.number('_value') ?? Number.NaN,
+  };
 }
 
 /** Below 0: it was not read. */

@@ -10,7 +10,7 @@ import { forEachRow } from '../for-each-row.ts';
 import { type Operator, operator } from '../operator.ts';
 import { rowDecoder } from '../row-decoder.ts';
 import type { TaskContext } from '../task-context.ts';
-import { type PartitionProgress, progressSender } from './progress.ts';
+import { type PartitionProgress, passedByAll, progressSender } from './progress.ts';
 
 export interface GatheredRow<T> {
   readonly kind: 'row';
@@ -69,17 +69,8 @@ export class Frontier {
   /** Gives the time passed after this progress. */
   take(progress: PartitionProgress): number {
     this.#progress.set(String(progress.partition), progress);
-    const time = this.#passed();
+    const time = passedByAll(this.#progress);
     if (time > this.time) this.#reached.set('time', time);
     return this.time;
-  }
-
-  #passed(): number {
-    const known = [...this.#progress.entries()].map(([, progress]) => progress);
-    const partitions = Math.max(0, ...known.map((p) => p.partitions));
-    if (known.length < partitions) return Number.NEGATIVE_INFINITY;
-    const busy = known.filter((p) => !p.idle);
-    const timeOf = (p: PartitionProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
-    return busy.length > 0 ? Math.min(...busy.map(timeOf)) : Math.max(...known.map(timeOf));
   }
 }

@@ -14,7 +14,7 @@ import { type Operator, operator } from '../operator.ts';
 import { rowDecoder } from '../row-decoder.ts';
 import type { TaskContext } from '../task-context.ts';
 import type { TimeWindows } from '../windows.ts';
-import { type PartitionProgress, progressSender } from './progress.ts';
+import { type PartitionProgress, passedByAll, progressSender } from './progress.ts';
 import { windowedBatch } from './window.ts';
 
 interface PartRecord {
@@ -157,7 +157,7 @@ class MergeStep<S> {
   }
 
   #give(batch: Batch<Part>, emit: (batch: Batch<Windowed<S>>) => void): void {
-    const upTo = this.#passedUpTo();
+    const upTo = passedByAll(this.#progress);
     const rows: Windowed<S>[] = [];
     const due = [...this.#pending.entries()]
       .filter(([, pending]) => pending.changed && pending.end + this.#windows.graceMs <= upTo)
@@ -172,18 +172,6 @@ class MergeStep<S> {
       emit(windowedBatch(batch, rows, upTo));
       this.#forget();
     }
-  }
-
-  /** The watermark that every partition has reached; idle ones don't count unless all are. */
-  #passedUpTo(): number {
-    const known = [...this.#progress.entries()].map(([, progress]) => progress);
-    const partitions = Math.max(0, ...known.map((p) => p.partitions));
-    if (known.length < partitions) return Number.NEGATIVE_INFINITY;
-    const busy = known.filter((p) => !p.idle);
-    const watermarkOf = (p: PartitionProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
-    return busy.length > 0
-      ? Math.min(...busy.map(watermarkOf))
-      : Math.max(...known.map(watermarkOf));
   }
 
   #merged(pending: Pending): Windowed<S> {

@@ -59,3 +59,13 @@ export function progressSender<T>(
     },
   };
 }
+
+/** The event time that all partitions have passed; idle ones don't count unless all are. -Infinity: not all are known. */
+export function passedByAll(progress: Table<PartitionProgress>): number {
+  const known = [...progress.entries()].map(([, each]) => each);
+  const partitions = Math.max(0, ...known.map((p) => p.partitions));
+  if (known.length < partitions) return Number.NEGATIVE_INFINITY;
+  const busy = known.filter((p) => !p.idle);
+  const timeOf = (p: PartitionProgress) => p.watermark ?? Number.NEGATIVE_INFINITY;
+  return busy.length > 0 ? Math.min(...busy.map(timeOf)) : Math.max(...known.map(timeOf));
+}
