@@ -19,6 +19,8 @@ export interface AgentParts {
   readonly broker?: Broker;
   /** Address of an engine; absent: Kafka when it is named, else the engine of this data directory or port. */
   readonly to?: string;
+  /** Absent: the topic of the contract. */
+  readonly topic?: string;
 }
 
 export interface Agent {
@@ -33,7 +35,7 @@ const TOPIC = fleetMetricsTopics.metrics;
 const ANSWER_MS = seconds(30);
 
 export async function startAgent(parts: AgentParts): Promise<Agent> {
-  const { settings, clock, logger, broker } = parts;
+  const { settings, clock, logger, broker, topic = TOPIC } = parts;
   const { agent } = settings;
   const outbox = broker?.kind === 'embedded' ? undefined : await openOutbox(parts);
   await outbox?.start();
@@ -54,7 +56,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       key: metric.host,
       value: JSON.stringify(metric),
     }));
-    if (outbox === undefined) await broker?.append(TOPIC, records);
+    if (outbox === undefined) await broker?.append(topic, records);
     else await outbox.add(records);
     taken += records.length;
   };
@@ -66,7 +68,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         reading = undefined;
       });
   };
-  if (outbox === undefined) await broker?.createTopics([{ name: TOPIC }]);
+  if (outbox === undefined) await broker?.createTopics([{ name: topic }]);
   tick();
   const stopTicking = clock.every(agent.intervalMs, tick);
   return {
@@ -82,7 +84,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   };
 }
 
-async function openOutbox({ settings, clock, logger, to }: AgentParts): Promise<Outbox> {
+async function openOutbox(parts: AgentParts): Promise<Outbox> {
+  const { settings, clock, logger, to, topic = TOPIC } = parts;
   const log = await openEmbeddedBroker({
     directory: join(settings.data, 'agent'),
     clock,
@@ -91,8 +94,8 @@ async function openOutbox({ settings, clock, logger, to }: AgentParts): Promise<
   });
   const send =
     to === undefined && settings.kafka.brokers.length > 0
-      ? sendToKafka(settings, clock, logger)
-      : sendOverHttp(settings, to);
+      ? sendToKafka(topic, settings, clock, logger)
+      : sendOverHttp(topic, settings, to);
   return new Outbox({
     log,
     send,
@@ -103,24 +106,24 @@ async function openOutbox({ settings, clock, logger, to }: AgentParts): Promise<
   });
 }
 
-function sendToKafka(settings: Settings, clock: Clock, logger: Logger): SendRecords {
+function sendToKafka(topic: string, settings: Settings, clock: Clock, logger: Logger): SendRecords {
   let opened: Broker | undefined;
   return async (records) => {
     if (opened === undefined) {
       const broker = await openBroker(settings, clock, logger);
       try {
-        await broker.createTopics([{ name: TOPIC }]);
+        await broker.createTopics([{ name: topic }]);
       } catch (error) {
         await broker.close();
         throw error;
       }
       opened = broker;
     }
-    await opened.append(TOPIC, records);
+    await opened.append(topic, records);
   };
 }
 
-function sendOverHttp(settings: Settings, to: string | undefined): SendRecords {
+function sendOverHttp(topic: string, settings: Settings, to: string | undefined): SendRecords {
   if (to !== undefined && !(/^https?:\/\//.test(to) && URL.canParse(to))) {
     throw new FatalError(`--to: expected an address such as http://127.0.0.1:8080, got ${to}`, {
       code: 'CONFIG_INVALID',
@@ -131,7 +134,7 @@ function sendOverHttp(settings: Settings, to: string | undefined): SendRecords {
   return async (records, signal) => {
     const url = (to ?? (await localEngine(settings))).replace(/\/+$/, '');
     const body = records.map(({ value }) => String(value)).join('\n');
-    const response = await fetch(`${url}/v1/topics/${TOPIC}/records`, {
+    const response = await fetch(`${url}/v1/topics/${topic}/records`, {
       method: 'POST',
       body,
       headers: {
