@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, string>> = {
   sinks: 'points per second into InfluxDB and Cassandra, beside SQLite',
   kairos: 'ingest and queries beside a Java KairosDB: on Cassandra, and embedded beside H2',
   live: 'answers of the live endpoints while votes flow',
+  dashboard: 'its pages in Chromium: start, first values, and how soon an event is on them',
   fleet: 'a simulated fleet reporting, and answers of its endpoints meanwhile',
   'copy-influx': 'a million points from InfluxDB 1.x to 2.7, beside a simple script',
   backup: 'backup and restore of a data directory that is written meanwhile, beside a plain copy',
