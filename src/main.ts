@@ -133,6 +133,7 @@ export async function startEngine(
   }
 }
 
+export { startAgent } from './wiring/agent.ts';
 export { type SetupStep, setUp } from './wiring/set-up.ts';
 
 interface Parts {

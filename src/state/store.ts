@@ -25,10 +25,14 @@ const SEPARATOR = 0x1f;
 /** The stores of one task under their names; entries are prefixed `name 0x1f key`. */
 export class StoreSet {
   readonly #stores = new Map<string, { prefix: Buffer; store: StateStore }>();
-  /** Entries restored whose store no longer exists (the topology changed). */
+  readonly #replaced = new Set<string>();
+  #outdated: Buffer[] = [];
+  /** Entries restored whose store no longer exists (the topology changed). They stay where they are. */
   orphans = 0;
 
-  add(name: string, store: StateStore): void {
+  /** `insteadOf`: a store of this name, and those below it, were this one's before: what they left is removed. */
+  add(name: string, store: StateStore, insteadOf?: string): void {
+    if (insteadOf !== undefined) this.#replaced.add(insteadOf);
     if (this.#stores.has(name)) {
       throw new Error(`BUG: two state stores are named "${name}"; name the steps apart`);
     }
@@ -40,12 +44,17 @@ export class StoreSet {
 
   restore(key: Buffer, value: Buffer): void {
     const end = key.indexOf(SEPARATOR);
-    const found = end < 0 ? undefined : this.#stores.get(key.toString('utf8', 0, end));
-    if (!found) {
-      this.orphans++;
-      return;
-    }
-    found.store.restore(key.subarray(end + 1), value);
+    const name = end < 0 ? '' : key.toString('utf8', 0, end);
+    const found = this.#stores.get(name);
+    if (found) found.store.restore(key.subarray(end + 1), value);
+    else if (this.#replaced.has(name) || this.#replaced.has(name.replace(/\/[^/]*$/, '')))
+      this.#outdated.push(Buffer.from(key));
+    else this.orphans++;
+  }
+
+  /** Entries restored that the next drain removes. */
+  get outdated(): number {
+    return this.#outdated.length;
   }
 
   restored(): void {
@@ -59,6 +68,8 @@ export class StoreSet {
 
   /** As `drain`; between steps others may have their turn, but no store may change until it is done. */
   *drainInParts(put: PutState): Generator<void, void> {
+    for (const key of this.#outdated) put(key, null);
+    this.#outdated = [];
     for (const { prefix, store } of this.#stores.values()) {
       const putNamed: PutState = (key, value) => {
         const named = Buffer.allocUnsafe(prefix.length + key.length);

@@ -78,7 +78,8 @@ export class StageInstance {
       get step() {
         return instance.#step;
       },
-      store: (store, suffix = '') => this.stores.add(`${this.#step}${suffix}`, store),
+      store: (store, suffix = '', { isOnlyOne = false } = {}) =>
+        this.stores.add(`${this.#step}${suffix}`, store, isOnlyOne ? this.#step : undefined),
       emit: (record) => {
         this.#records.push(record);
         this.outputBytes += sizeOf(record);

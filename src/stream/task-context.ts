@@ -21,8 +21,11 @@ export interface TaskContext {
   readonly partition: number;
   /** How many partitions the stage's inputs have. */
   readonly partitions: number;
-  /** Registers a store under the current step's name. */
-  store(store: StateStore, suffix?: string): void;
+  /**
+   * Registers a store under the current step's name. The only one of its step removes, with the next epoch, what
+   * stores of other suffixes left in it.
+   */
+  store(store: StateStore, suffix?: string, options?: { readonly isOnlyOne?: boolean }): void;
   /** Appends with this epoch. */
   emit(record: OutputRecord): void;
   /** Points for a sink, written before this epoch's cursor moves; `offset` is the record they stem from. */

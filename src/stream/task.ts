@@ -108,6 +108,12 @@ export class Task {
         'state of steps that no longer exist was left aside; a renamed step begins empty',
       );
     }
+    if (instance.stores.outdated > 0) {
+      this.#options.logger.info(
+        { topology: topology.name, stage, partition, entries: instance.stores.outdated },
+        'state of what a step did before is removed with the next epoch; the step begins anew',
+      );
+    }
     const meta = decodeEpochMeta(restored.meta);
     if (meta !== undefined) instance.restoreWatermarks(meta.watermarks);
     this.epoch = meta?.epoch ?? 0;

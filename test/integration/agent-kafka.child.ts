@@ -1,6 +1,6 @@
 /** An agent on its way to Kafka, into a topic of the test's, until it is told to stop or killed. */
+import { startAgent } from '../../src/main.ts';
 import { loadSettings, silentLogger, systemClock } from '../../src/runtime/index.ts';
-import { startAgent } from '../../src/wiring/agent.ts';
 
 const [data = '', topic = ''] = process.argv.slice(2);
 const { settings } = loadSettings({ environment: process.env, flags: { data } });

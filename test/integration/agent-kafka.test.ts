@@ -8,9 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Broker, openEmbeddedBroker } from '../../src/broker/index.ts';
-import { loadSettings, silentLogger, systemClock } from '../../src/runtime/index.ts';
-import { openBroker } from '../../src/wiring/open-broker.ts';
+import { openEmbeddedBroker, openKafkaBroker } from '../../src/broker/index.ts';
+import { silentLogger, systemClock } from '../../src/runtime/index.ts';
 import { metricOf } from '../../topologies/index.ts';
 import { temporaryDirectory } from '../support/embedded-broker.ts';
 import { recordsOf } from '../support/engine-contents.ts';
@@ -62,7 +61,11 @@ test.skipIf(!needs(['KAFKA_BROKERS']))(
     const data = await temporaryDirectory();
     const namespace = `tidemark.${newRun()}`;
     const topic = `${namespace}.system.metrics`;
-    const kafka = await openKafka(brokers);
+    const kafka = await openKafkaBroker({
+      brokers: brokers.split(','),
+      clock: systemClock,
+      logger: silentLogger,
+    });
     onTestFinished(async () => {
       await kafka.deleteNamespace(namespace);
       await kafka.close();
@@ -124,11 +127,6 @@ test.skipIf(!needs(['KAFKA_BROKERS']))(
     }
   },
 );
-
-function openKafka(brokers: string): Promise<Broker> {
-  const { settings } = loadSettings({ environment: { KAFKA_BROKERS: brokers } });
-  return openBroker(settings, systemClock, silentLogger);
-}
 
 /** All that was ever durable in the agent's outbox, sent or not: the log keeps what it has handed over. */
 async function takenBy(data: string): Promise<readonly string[]> {

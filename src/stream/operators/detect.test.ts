@@ -57,26 +57,36 @@ const rows = (from: number, to: number): readonly Reading[] =>
     return { k: 'a', n: n === 350 ? 900 : 50 + ((n * 7) % 5), t: n * FIVE_MINUTES };
   });
 
-test('a step that is given another detector begins anew, whatever the one before it left', () => {
+test('a step that is given another detector begins anew and clears away what the one before it left', () => {
   const old = start('records');
   scores(old, rows(0, 300));
   const left = stateOf(old);
   expect(left.size).toBe(1);
 
   const after = start('records-and-surges', left);
-  expect(after.stores.orphans).toBe(1);
+  expect(after.stores).toMatchObject({ orphans: 0, outdated: 1 });
   const found = scores(after, rows(300, 500));
   expect(found).toEqual(scores(start('records-and-surges'), rows(300, 500)));
+  const now = stateOf(after, left);
+  expect(now.size).toBe(1);
+  expect([...now.keys()]).not.toEqual([...left.keys()]);
+
+  // Once: the next start finds nothing of it.
+  const next = start('records-and-surges', now);
+  expect(next.stores).toMatchObject({ orphans: 0, outdated: 0 });
 });
 
-test('a step that gets its detector back goes on where that one was', () => {
+test('a step that keeps its detector goes on where it was', () => {
   const first = start('records');
   scores(first, rows(0, 300));
-  const left = stateOf(first);
-  const between = start('records-and-surges', left);
-  scores(between, rows(300, 310));
-  const back = start('records', stateOf(between, left));
-  const found = scores(back, rows(310, 500));
-  expect(found).toEqual(scores(first, rows(310, 500)));
-  expect(found).not.toEqual(scores(start('records'), rows(310, 500)));
+  const found = scores(start('records', stateOf(first)), rows(300, 500));
+  expect(found).toEqual(scores(first, rows(300, 500)));
+  expect(found).not.toEqual(scores(start('records'), rows(300, 500)));
+});
+
+test('what a step of another name left stays where it is', () => {
+  const left = new Map([[Buffer.from('detector\u001fa').toString('hex'), Buffer.from('x')]]);
+  const after = start('records', left);
+  expect(after.stores).toMatchObject({ orphans: 1, outdated: 0 });
+  expect(stateOf(after, left)).toEqual(left);
 });

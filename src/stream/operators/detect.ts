@@ -36,7 +36,7 @@ interface Judge {
 
 /**
  * Store `STEP/DETECTOR`, entry: seen f64 · the detector's bytes. So a step that is given another detector begins
- * anew and leaves what it can't read aside. A value that is not finite is passed over.
+ * anew, and what the one before it left is removed. A value that is not finite is passed over.
  */
 export function detect<T extends object>(options: DetectOptions<T>): Operator<T, WithScore<T>> {
   const { detector: name, key, value, time, scoreMin = 0.5 } = options;
@@ -53,7 +53,7 @@ export function detect<T extends object>(options: DetectOptions<T>): Operator<T,
         detector: restoreDetector(name, bytes.subarray(8)),
       }),
     });
-    task.store(judges, `/${name}`);
+    task.store(judges, `/${name}`, { isOnlyOne: true });
     let sweepAt = Number.NEGATIVE_INFINITY;
     return {
       next: (batch, emit) => {
