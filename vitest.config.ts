@@ -1,11 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
 const node = { environment: 'node' as const, pool: 'forks' as const };
+const servers = [
+  'REQUIRE_SERVERS',
+  'KAFKA_BROKERS',
+  'CASSANDRA_HOSTS',
+  'INFLUX_URL',
+  'KAIROSDB_URL',
+];
+const hasServers = servers.some((name) => Boolean(process.env[name]));
 
 /**
  * Four projects: `unit` (beside the code, seconds), `house` (rules of the tree, docs, packaging),
  * `integration` (across rooms; those that need real servers skip without them) and `crash` (kill -9). They run one
- * after the other, so that none is slowed by another.
+ * after the other, so that none is slowed by another. Integration tests take turns where they share servers; else
+ * they run side by side with the house's, as both wait more than they work.
  */
 export default defineConfig({
   resolve: { conditions: ['tidemark-source'] },
@@ -13,6 +22,9 @@ export default defineConfig({
   test: {
     // Seconds of work: properties with many runs, long simulations, processes. `npm run check` leaves them out.
     tags: [{ name: 'heavy' }],
+    globalSetup: ['test/support/installed.ts'],
+    // Looks often and waits long: vitest's own second is short on a busy machine.
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [
       {
         extends: true,
@@ -51,10 +63,12 @@ export default defineConfig({
           ...node,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          sequence: { groupOrder: 2 },
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          ...(hasServers
+            ? { sequence: { groupOrder: 2 }, fileParallelism: false }
+            : // Most files skip then, and loading the product once per file would be most of their time.
+              { sequence: { groupOrder: 1 }, maxWorkers: '100%', isolate: false }),
         },
       },
       {

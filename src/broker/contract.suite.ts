@@ -494,7 +494,9 @@ export function describeBrokerContract(name: string, open: () => Promise<BrokerU
         expect(records.map((record) => record.timestamp)).toEqual(times);
       });
 
-      test('20,000 records of 250 bytes in one append come back whole and in order', async () => {
+      test('20,000 records of 250 bytes in one append come back whole and in order', {
+        tags: 'heavy',
+      }, async () => {
         const topic = await makeTopic('many', { partitions: 2 });
         const value = (i: number) => `${i}`.padEnd(250, '.');
         const answers = await broker.append(

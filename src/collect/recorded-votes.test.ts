@@ -26,7 +26,7 @@ it('holds every vote of the recording, keyed by its validator, by landed slot', 
   }
 });
 
-it('has the latencies that data/README.md states', () => {
+it('has the latencies that data/README.md states', { tags: 'heavy' }, () => {
   const truth = new VoteTruth();
   for (const { value } of votes) truth.add(0, value);
   expect(truth.totals()).toEqual({ records: 67_980, counted: 67_980, duplicates: 0, late: 0 });

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referenceFolder, referencePages } from '../../docs/generate.ts';
 import { blocksOf, follow, patternOf } from '../support/guide.ts';
-import { type Installation, installed, userEnvironment } from '../support/installed.ts';
+import { type Installed, installed, userEnvironment } from '../support/installed.ts';
 import { filesBelow, projectRoot } from './source.ts';
 
 const run = promisify(execFile);
@@ -101,7 +101,7 @@ describe('documents', () => {
 });
 
 describe('guides do what they show', () => {
-  let installation: Installation;
+  let installation: Installed;
   let folder: string;
 
   beforeAll(async () => {
@@ -112,7 +112,6 @@ describe('guides do what they show', () => {
 
   afterAll(async () => {
     await rm(folder, { recursive: true, force: true });
-    await installation.leave();
   });
 
   it.concurrent.each(followed.map(({ path, text }) => ({ path, text })))(

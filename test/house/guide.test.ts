@@ -9,14 +9,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocksOf, follow, patternOf } from '../support/guide.ts';
-import { type Installation, installed, userEnvironment } from '../support/installed.ts';
+import { type Installed, installed, userEnvironment } from '../support/installed.ts';
 import { projectRoot } from './source.ts';
 
 const run = promisify(execFile);
 const guide = await readFile(join(projectRoot, 'docs/guides/your-first-topology.md'), 'utf8');
 const binaries = join(projectRoot, 'node_modules', '.bin');
 
-let installation: Installation;
+let installation: Installed;
 const folders: string[] = [];
 
 beforeAll(async () => {
@@ -25,7 +25,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
-  await installation.leave();
 });
 
 /** An empty folder where `npm install tidemark` was done. */

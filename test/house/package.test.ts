@@ -7,21 +7,19 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Installation, installed, userEnvironment } from '../support/installed.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { type Installed, installed, userEnvironment } from '../support/installed.ts';
 import { projectRoot } from './source.ts';
 
 const run = promisify(execFile);
 
-let installation: Installation;
+let installation: Installed;
 let app: string;
 
 beforeAll(async () => {
   installation = await installed();
   app = installation.app;
 }, 240_000);
-
-afterAll(() => installation.leave());
 
 it('holds the program, its types, its data and its licence, and no tests', () => {
   const { files, bytes } = installation;

@@ -6,14 +6,13 @@ import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { follow, patternOf } from '../support/guide.ts';
-import { type Installation, installed, userEnvironment } from '../support/installed.ts';
+import { installed, userEnvironment } from '../support/installed.ts';
 import { needs } from '../support/require.ts';
 
 describe.skipIf(!needs(['KAFKA_BROKERS']))('the first topology on Kafka', () => {
   const id = randomUUID().slice(0, 6);
   const brokers = process.env.KAFKA_BROKERS ?? '';
   const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING });
-  let installation: Installation | undefined;
   let folder: string | undefined;
 
   afterAll(async () => {
@@ -23,12 +22,11 @@ describe.skipIf(!needs(['KAFKA_BROKERS']))('the first topology on Kafka', () => 
     await admin.deleteTopics({ topics });
     await admin.disconnect();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-    await installation?.leave();
   });
 
   // Packing and installing alone may take a minute or two.
   it('gives what the guide says the embedded log gives', { timeout: 400_000 }, async () => {
-    installation = await installed();
+    const installation = await installed();
     folder = await mkdtemp(join(tmpdir(), 'tidemark-guide-kafka-'));
     await symlink(join(installation.app, 'node_modules'), join(folder, 'node_modules'));
     const guide = await readFile(

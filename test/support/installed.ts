@@ -1,9 +1,9 @@
 /**
  * The package as users have it: packed into a tarball and installed into an empty folder from the registry, once
- * for all test files of a run. Whoever is done last removes it.
+ * for all test files of a run, by the first that needs it; vitest removes it when the run is over.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,57 +37,38 @@ export interface Installed {
   readonly bytes: number;
 }
 
-export interface Installation extends Installed {
-  /** Call when done with it. */
-  leave(): Promise<void>;
-}
-
-/** Workers of one vitest run have one parent. */
-const folder = join(tmpdir(), `tidemark-package-${process.ppid}`);
-const seat = join(folder, 'users', String(process.pid));
+/** Of a run of vitest, by its main process, which is its workers' parent. */
+const folderOf = (run: number) => join(tmpdir(), `tidemark-package-${run}`);
+const folder = folderOf(process.ppid);
 const WAIT_MS = 200;
 const WAIT_MAX_MS = 240_000;
 
 /** Packs and installs, or waits until another test file has. */
-export async function installed(): Promise<Installation> {
+export async function installed(): Promise<Installed> {
+  const app = join(folder, 'app');
+  const isFirst = (await mkdir(app, { recursive: true })) !== undefined;
+  if (isFirst) {
+    const report = await install(app).catch((error: Error) => ({ error: error.message }));
+    await writeFile(join(folder, 'ready.part'), JSON.stringify(report));
+    // In one step, so that nobody reads half of it.
+    await rename(join(folder, 'ready.part'), join(folder, 'ready.json'));
+  }
   for (let waitedMs = 0; waitedMs < WAIT_MAX_MS; waitedMs += WAIT_MS) {
-    const ready = await takeSeat();
+    const ready = await readFile(join(folder, 'ready.json'), 'utf8').catch(() => undefined);
     if (ready !== undefined) {
-      if ('error' in ready) throw new Error(`the package can't be installed: ${ready.error}`);
-      return { ...ready, leave };
+      const report = JSON.parse(ready) as Installed | { readonly error: string };
+      if ('error' in report) throw new Error(`the package can't be installed: ${report.error}`);
+      return report;
     }
     await sleep(WAIT_MS);
   }
   throw new Error('another test file did not end installing the package');
 }
 
-/** undefined: not ready yet, or removed by its last user just now. */
-async function takeSeat(): Promise<Installed | { readonly error: string } | undefined> {
-  try {
-    await mkdir(join(folder, 'users'), { recursive: true });
-    await writeFile(seat, '');
-    const isFirst = (await mkdir(join(folder, 'app'), { recursive: true })) !== undefined;
-    if (!isFirst) return JSON.parse(await readFile(join(folder, 'ready.json'), 'utf8'));
-    const report = await install(join(folder, 'app')).catch((error: Error) => ({
-      error: error.message,
-    }));
-    await writeFile(join(folder, 'ready.part'), JSON.stringify(report));
-    // In one step, so that nobody reads half of it.
-    await rename(join(folder, 'ready.part'), join(folder, 'ready.json'));
-    return report;
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function leave(): Promise<void> {
-  await rm(seat, { force: true });
-  if ((await readdir(join(folder, 'users'))).length > 0) return;
-  // In one step as well: whoever comes now begins anew.
-  const away = `${folder}-${process.pid}`;
-  await rename(folder, away);
-  await rm(away, { recursive: true, force: true });
+/** What vitest calls in its main process before a run, as one that was killed may have left some, and after it. */
+export const setup = teardown;
+export async function teardown(): Promise<void> {
+  await rm(folderOf(process.pid), { recursive: true, force: true });
 }
 
 async function install(app: string): Promise<Installed> {

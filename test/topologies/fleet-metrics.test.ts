@@ -87,7 +87,7 @@ test('mounts and interfaces are series of their own', () => {
   ]);
 });
 
-test('a day is merged from its hours', () => {
+test('a day is merged from its hours', { tags: 'heavy' }, () => {
   const metrics = [
     ...simulateFleet({
       hosts: 2,

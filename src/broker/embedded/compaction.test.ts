@@ -112,7 +112,9 @@ test('with little memory for keys it takes several passes and comes to the same 
   expect(left.length).toBeLessThan(60);
 });
 
-test('whatever is written, compacting at any moment never changes what the last values are', async () => {
+test('whatever is written, compacting at any moment never changes what the last values are', {
+  tags: 'heavy',
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -154,4 +156,4 @@ test('whatever is written, compacting at any moment never changes what the last 
     ),
     { numRuns: 15 },
   );
-}, 60_000);
+});

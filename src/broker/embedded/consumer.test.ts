@@ -16,7 +16,9 @@ const fromStart = (
 const records = (count: number, bytes: number, partition = 0) =>
   Array.from({ length: count }, (_, i) => ({ key: null, value: `${i}`.padEnd(bytes), partition }));
 
-test('batches are about 512 KiB or 4,096 records at most; a larger record comes alone', async () => {
+test('batches are about 512 KiB or 4,096 records at most; a larger record comes alone', {
+  tags: 'heavy',
+}, async () => {
   const { broker } = await openTemporaryBroker();
   await broker.createTopics([{ name: 't', partitions: 2 }]);
   await broker.append('t', records(10_000, 10));
@@ -42,7 +44,7 @@ test('batches are about 512 KiB or 4,096 records at most; a larger record comes 
   expect(sizes.length).toBeLessThan(50);
 });
 
-test('many small appends are read as few batches', async () => {
+test('many small appends are read as few batches', { tags: 'heavy' }, async () => {
   const { broker } = await openTemporaryBroker();
   await broker.createTopics([{ name: 't' }]);
   for (let i = 0; i < 300; i++) await broker.append('t', records(1, 50));

@@ -292,14 +292,18 @@ describe('the index', () => {
     ['in one batch', [[0, 60]]],
     ['in two batches', [[0], [60]]],
     ['in two batches, the short life first', [[60], [0]]],
-  ])('is never shortened: a point without end and one with, %s', async (_, batches) => {
-    let n = 0;
-    for (const batch of batches) {
-      await store.write(batch.map((ttlSeconds) => ({ ...point(NOW + n++), ttlSeconds })));
-    }
-    await clock.advance(WEEKS3 + 120_000);
-    expect(await read()).toHaveLength(1);
-  });
+  ])(
+    'is never shortened: a point without end and one with, %s',
+    { tags: 'heavy' },
+    async (_, batches) => {
+      let n = 0;
+      for (const batch of batches) {
+        await store.write(batch.map((ttlSeconds) => ({ ...point(NOW + n++), ttlSeconds })));
+      }
+      await clock.advance(WEEKS3 + 120_000);
+      expect(await read()).toHaveLength(1);
+    },
+  );
 
   test('is never shortened by a server that does not know who wrote it', {
     tags: 'heavy',
