@@ -74,7 +74,9 @@ function gateReads() {
   });
   return { open: () => open(), seen };
 }
-const until = (condition: () => boolean) => vi.waitFor(() => expect(condition()).toBe(true));
+const PATIENCE = { timeout: 30_000, interval: 2 };
+const until = (condition: () => boolean) =>
+  vi.waitFor(() => expect(condition()).toBe(true), PATIENCE);
 
 describe('a look-up', () => {
   const paths = [
@@ -182,7 +184,7 @@ describe('a query', () => {
     const second = ask();
     const running = async () =>
       (await (await fetch(`${url}/api/v1/admin/runningqueries`)).json()) as Record<string, unknown>;
-    await vi.waitFor(async () => expect((await running())['queries waiting']).toBe(1));
+    await vi.waitFor(async () => expect((await running())['queries waiting']).toBe(1), PATIENCE);
     expect(await running()).toMatchObject({
       queries: [{ 'metric name': 'm', 'query JSON': body }],
     });

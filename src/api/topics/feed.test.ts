@@ -80,7 +80,7 @@ async function open(query = '', headers: Record<string, string> = {}, topic = 'p
 
 async function until(condition: () => boolean): Promise<void> {
   for (let tries = 0; !condition(); tries++) {
-    if (tries > 1_000) throw new Error('it did not come true within 5 s');
+    if (tries > 6_000) throw new Error('it did not come true within 30 s');
     await systemClock.sleep(5);
   }
 }

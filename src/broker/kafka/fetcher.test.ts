@@ -139,7 +139,7 @@ function start(handle: (batch: RecordBatch) => boolean = () => true) {
 }
 
 const at = (partition: number, offset = 0) => ({ topic: 't', partition, offset });
-const until = (condition: () => void) => vi.waitFor(condition, { timeout: 2_000, interval: 1 });
+const until = (condition: () => void) => vi.waitFor(condition, { timeout: 30_000, interval: 1 });
 
 describe('fetcher', () => {
   test('the next fetch is asked for, from where the last ends, before its records are handed over', async () => {
