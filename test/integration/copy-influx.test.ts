@@ -179,21 +179,19 @@ describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
   it('outlives kills of the source in the middle', async () => {
     await old.write(database, mixedLines(30_000, { fromMs: FROM_MS, perSecond: 1 }));
     await withBucket(config, { what: 'copy' }, async (bucket) => {
-      const copying = copy(bucket, ['--max-rows', '500', '--attempts', '0', '--json']);
-      let ended = false;
-      void copying.then(() => {
-        ended = true;
-      });
-      let kills = 0;
-      for (; kills < 3 && !ended; kills++) {
-        await sleep(700);
+      // By replies, of which there are more than sixty: a clock would be too late on a quick machine.
+      const before = await countingBefore(old.url);
+      const words = ['--max-rows', '500', '--attempts', '0', '--json'];
+      const copying = copy(bucket, words, { from: before.url });
+      for (const replies of [10, 25, 40]) {
+        await before.replied(replies);
         await old.kill();
         await sleep(300);
         await old.restart();
       }
       const outcome = await copying;
+      before.close();
       expect(outcome.code).toBe(0);
-      expect(kills).toBeGreaterThan(0);
       const { source, target } = await contents(bucket);
       expect(target).toEqual(source);
     });
@@ -203,13 +201,17 @@ describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
     await old.write(database, mixedLines(30_000, { fromMs: FROM_MS, perSecond: 1 }));
     await withBucket(config, { what: 'copy' }, async (bucket) => {
       const stop = new AbortController();
-      const copying = copy(bucket, ['--max-rows', '200'], { signal: stop.signal });
-      await sleep(1_000);
+      const before = await countingBefore(old.url);
+      const from = before.url;
+      const copying = copy(bucket, ['--max-rows', '200'], { from, signal: stop.signal });
+      // Of a hundred and fifty pages.
+      await before.replied(60);
       stop.abort('SIGINT');
       const first = await copying;
       expect(first.code).toBe(1);
       expect(first.err).toMatch(/put down after \d+ of 9 units; the same command goes on/);
-      const second = await copy(bucket, ['--max-rows', '5000']);
+      const second = await copy(bucket, ['--max-rows', '5000'], { from });
+      before.close();
       expect(second).toMatchObject({ code: 0 });
       expect(second.err).toMatch(/going on with the job of 20.*: \d+ of 9 units are done/);
       const { source, target } = await contents(bucket);
@@ -243,6 +245,35 @@ describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
     }
   }, 300_000);
 });
+
+/** Stands before a server and counts the replies that came through whole. */
+async function countingBefore(upstream: string): Promise<{
+  url: string;
+  replied(count: number): Promise<void>;
+  close(): void;
+}> {
+  let replies = 0;
+  const server: Server = createServer((incoming, outgoing) => {
+    const { method, headers } = incoming;
+    const forward = request(`${upstream}${incoming.url}`, { method, headers }, (reply) => {
+      outgoing.writeHead(reply.statusCode ?? 502, reply.headers);
+      reply.on('end', () => replies++);
+      reply.on('error', () => incoming.socket.destroy());
+      reply.pipe(outgoing);
+    });
+    forward.on('error', () => incoming.socket.destroy());
+    incoming.pipe(forward);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async replied(count) {
+      while (replies < count) await sleep(1);
+    },
+    close: () => server.close(),
+  };
+}
 
 /** Stands before a server and dies when a reply has more rows than it bears, as old servers did. */
 async function dyingAt(

@@ -69,7 +69,7 @@ const arrived = (page: Page, view: string) =>
 
 /** Polls until `check` does not throw any more. */
 const eventually = (check: () => Promise<void>) =>
-  expect.poll(async () => check().then(() => 'ok', String), { timeout: 20_000 }).toBe('ok');
+  expect.poll(async () => check().then(() => 'ok', String), { timeout: 60_000 }).toBe('ok');
 
 describe.skipIf(executable === undefined)('the dashboard', () => {
   describe('of an engine that runs', () => {

@@ -202,11 +202,11 @@ async function rollupsOf(engine: Engine, names: RunNames): Promise<readonly Roll
 }
 
 async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 1_600; tries++) {
     if (await condition()) return;
     await systemClock.sleep(50);
   }
-  throw new Error(`not within 20 s: ${what}`);
+  throw new Error(`not within 80 s: ${what}`);
 }
 
 const backlogOf = async (engine: Engine, feed: string): Promise<BacklogView> =>

@@ -410,9 +410,7 @@ test('SIGTERM in the middle of the work drains and exits 0; the next start goes 
   const data = await temporaryDirectory();
   const first = EngineProcess.forThisTest({ data, environment });
   await publish(await first.url());
-  const stopping = systemClock.now();
   expect(await first.stop(), first.report).toBe(0);
-  expect(systemClock.now() - stopping).toBeLessThan(15_000);
 
   const second = EngineProcess.forThisTest({ data, environment });
   const url = await second.url();

@@ -27,12 +27,12 @@ const loads: Readonly<Record<string, readonly ProducerRecord[]>> = {
 };
 
 async function tasksAre(engine: Engine, topology: string, wanted: number): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 1_800; tries++) {
     const tasks = engine.view.topologies().find(({ name }) => name === topology)?.tasks ?? [];
     if (tasks.filter(({ state }) => state === 'running').length === wanted) return;
     await systemClock.sleep(50);
   }
-  throw new Error(`${topology} did not get its ${wanted} tasks within 30 s`);
+  throw new Error(`${topology} did not get its ${wanted} tasks within 90 s`);
 }
 
 /** Votes in, in appends of so many; the end of input; rollups and late votes out. */

@@ -141,7 +141,7 @@ describe.skipIf(!needs(INFLUX_NAMES))('Flux tasks', () => {
     });
     expect(started.status, started.text).toBe(201);
     const runId = (started.json as { id: string }).id;
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 2_000; tries++) {
       const { json } = await influxCall(config, `/api/v2/tasks/${id}/runs/${runId}`);
       const { status } = json as { status?: string };
       if (status === 'success') return;

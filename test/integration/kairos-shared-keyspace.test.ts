@@ -121,7 +121,7 @@ const deletion = (name: string, range: readonly [number, number], tags = {}) =>
     metrics: [{ name, tags }],
   });
 const ALWAYS = [-62_135_596_800_000, 253_402_300_799_999] as const;
-const eventually = { timeout: 20_000, interval: 100 };
+const eventually = { timeout: 90_000, interval: 100 };
 
 /** Together, because a JVM's start is most of the time. */
 const started = new Map<string, Shared>();

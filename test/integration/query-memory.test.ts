@@ -50,7 +50,7 @@ async function ask(share: number, aggregators: readonly object[]): Promise<Asked
     metrics: [{ name: 'm', aggregators }],
   };
   const parameters = [
-    ...['--disable-warning=ExperimentalWarning', '--conditions=tidemark-source'],
+    ...['--disable-warning=ExperimentalWarning', '--conditions=tidemark-source', '--expose-gc'],
     ...[`--max-old-space-size=${HEAP_MIB}`, child, directory, JSON.stringify(query)],
   ];
   const { stdout } = await run(process.execPath, parameters, { maxBuffer: 64 * 1_024 * 1_024 });

@@ -133,7 +133,11 @@ export interface Topologies {
       readonly partition: number;
       readonly state: string;
       readonly error: string | null;
-      readonly offsets: readonly { readonly lag: number }[];
+      readonly offsets: readonly {
+        readonly topic: string;
+        readonly nextOffset: number;
+        readonly lag: number;
+      }[];
     }[];
   }[];
 }
@@ -232,7 +236,8 @@ export async function settled(
   }
 }
 
-async function unfinished(url: string): Promise<string[]> {
+/** What an engine has still to do: tasks that do not run or have not read all, and sinks that have not stored all. */
+export async function unfinished(url: string): Promise<string[]> {
   const { topologies } = await getJson<Topologies>(`${url}/v1/topologies`);
   const tasks = topologies.flatMap(({ name, tasks }) =>
     tasks
