@@ -3,7 +3,7 @@
  * rollups are the stream's [V5, S2].
  */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { simulateFleet, simulateVotes } from '../../src/collect/index.ts';
 import {
   encodeLine,
@@ -34,6 +34,8 @@ import {
   voteLatency,
   votePoint,
 } from '../../topologies/index.ts';
+import { runCommand } from '../support/command.ts';
+import { temporaryDirectory } from '../support/embedded-broker.ts';
 import {
   dropBucket,
   INFLUX_NAMES,
@@ -294,5 +296,59 @@ describe.skipIf(!needs(INFLUX_NAMES))('Flux tasks', () => {
     }
     const all = [...(await Promise.all(found.values()))].reduce((sum, { size }) => sum + size, 0);
     expect(compared).toBe(all);
+  });
+});
+
+describe.skipIf(!needs(INFLUX_NAMES))('tidemark setup --flux-tasks', () => {
+  test('installs the tasks with the buckets that they need, keeps them when run again, and without the flag leaves tasks alone', async () => {
+    const config = influxFromEnvironment();
+    // Tasks have the names of the product, so they are made in an organisation of this run's own.
+    const name = `test-flux-${randomUUID()}`;
+    const made = await influxCall(config, '/api/v2/orgs', {
+      method: 'POST',
+      body: JSON.stringify({ name }),
+    });
+    expect(made.status, made.text).toBe(201);
+    const { id } = made.json as { id: string };
+    const inOrganisation = async <T>(what: 'tasks' | 'buckets'): Promise<T[]> => {
+      const { json } = await influxCall(config, `/api/v2/${what}?orgID=${id}&limit=100`);
+      return (json as Record<string, T[]>)[what] ?? [];
+    };
+    onTestFinished(async () => {
+      for (const task of await inOrganisation<{ id: string }>('tasks'))
+        await influxCall(config, `/api/v2/tasks/${task.id}`, { method: 'DELETE' });
+      await influxCall(config, `/api/v2/orgs/${id}`, { method: 'DELETE' });
+    });
+    const data = await temporaryDirectory();
+    const { INFLUX_URL, INFLUX_TOKEN } = process.env;
+    const environment = { INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG: name };
+    const setup = async (...words: string[]) => {
+      const { code, out, err } = await runCommand(['setup', '--data', data, ...words], {
+        environment,
+      });
+      expect(code, err).toBe(0);
+      return out.split('\n').filter((line) => / {2}task /.test(line));
+    };
+    const names = fluxTasks().map((task) => task.name);
+
+    expect(await setup()).toEqual([]);
+    expect(await inOrganisation('tasks')).toEqual([]);
+    expect(await setup('--flux-tasks')).toEqual(names.map((task) => `made  task ${task}`));
+    expect(await setup('--flux-tasks')).toEqual(names.map((task) => `kept  task ${task}`));
+    const tasks = await inOrganisation<{ name: string; status: string; flux: string }>('tasks');
+    expect(tasks.map((task) => task.name).sort()).toEqual(names.toSorted());
+    expect(tasks.every(({ status }) => status === 'active')).toBe(true);
+    const there = new Set((await inOrganisation<{ name: string }>('buckets')).map((b) => b.name));
+    for (const { flux } of tasks)
+      for (const [, bucket = ''] of flux.matchAll(/bucket: "([^"]+)"/g))
+        expect(there).toContain(bucket);
+  });
+
+  test('without an InfluxDB says what to set', async () => {
+    const { code, err } = await runCommand(['setup', '--flux-tasks'], {
+      environment: { TIDEMARK_DATA: await temporaryDirectory() },
+    });
+    expect(code).toBe(1);
+    expect(err).toContain('set INFLUX_URL');
   });
 });
