@@ -155,15 +155,21 @@ export function ask(title, { text, fields, action, cancel = 'Cancel' }) {
 export const field = (label, input, hint) =>
   h('label', { class: 'field' }, h('span', {}, label), input, hint ? h('small', {}, hint) : null);
 
+/** What happens is on the page within a second: half of it for the wait, the rest for the answer. */
+export const LIVE_MS = 500;
+/** A service that needs long for an answer is asked less often, so that pages take a third of its time at most. */
+const WAIT_PER_ANSWER = 2;
+
 /**
- * Keeps `draw(data)` fresh: loads at once and every `everyMs` until the signal aborts; shows what is wrong in
- * `place` and goes on trying. One question at a time.
+ * Keeps `draw(data)` fresh: loads at once and `everyMs` after each answer until the signal aborts; shows what is wrong
+ * in `place` and goes on trying. One question at a time.
  */
 export function refresh({ signal, everyMs, load, draw, place }) {
   let timer;
   let failed = false;
   const run = async () => {
     clearTimeout(timer);
+    const askedMs = performance.now();
     try {
       const data = await load(signal);
       if (signal.aborted) return;
@@ -176,8 +182,9 @@ export function refresh({ signal, everyMs, load, draw, place }) {
       if (place) replace(place, failure(error, run));
       else console.warn(error.message);
     }
-    if (everyMs !== undefined && !signal.aborted)
-      timer = setTimeout(run, document.hidden ? everyMs * 4 : everyMs);
+    if (everyMs === undefined || signal.aborted) return;
+    const waitMs = Math.max(everyMs, WAIT_PER_ANSWER * (performance.now() - askedMs));
+    timer = setTimeout(run, document.hidden ? waitMs * 4 : waitMs);
   };
   signal.addEventListener('abort', () => clearTimeout(timer));
   void run();

@@ -9,6 +9,7 @@ import {
   empty,
   failure,
   field,
+  LIVE_MS,
   panel,
   refresh,
   setBadge,
@@ -221,7 +222,7 @@ export function show(main, { signal }) {
   reload.push(
     refresh({
       signal,
-      everyMs: 2_000,
+      everyMs: LIVE_MS,
       place: firingNote,
       load: () => get('/v1/alerts', { limit: 200 }, signal),
       draw: ({ firing: now, pending, history: past }) => {

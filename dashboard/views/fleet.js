@@ -4,7 +4,7 @@ import { timeChart } from '../chart.js';
 import { h, reconcile, replace, setText } from '../dom.js';
 import * as f from '../format.js';
 import { live, onLive } from '../live.js';
-import { badge, cell, empty, panel, refresh, select, setBadge, table } from '../parts.js';
+import { badge, cell, empty, LIVE_MS, panel, refresh, select, setBadge, table } from '../parts.js';
 import { addressOf, choose, stepFor } from '../place.js';
 import { showForecast } from './forecast.js';
 
@@ -77,7 +77,7 @@ function showFleet(main, { place, signal, annotations, range: rangeAt }) {
   let begun = false;
   refresh({
     signal,
-    everyMs: 2_000,
+    everyMs: LIVE_MS,
     place: gridNote,
     load: () => get('/v1/fleet/hosts', {}, signal),
     draw: ({ hosts }) => {

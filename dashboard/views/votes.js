@@ -4,7 +4,7 @@ import { barChart, timeChart } from '../chart.js';
 import { h, reconcile, replace, setText } from '../dom.js';
 import * as f from '../format.js';
 import { live, liveSpan, onLive } from '../live.js';
-import { cell, choices, empty, panel, refresh, select, table, tile } from '../parts.js';
+import { cell, choices, empty, LIVE_MS, panel, refresh, select, table, tile } from '../parts.js';
 import { addressOf, choose, stepFor } from '../place.js';
 import { busiest } from './overview.js';
 
@@ -169,14 +169,14 @@ function showNetwork(main, { place, signal, range, annotations, name, names }) {
   }
   refresh({
     signal,
-    everyMs: 2_000,
+    everyMs: range().isLive ? 1_000 : 10_000,
     place: barsNote,
     load: () => get('/v1/distribution', { group: `network:${name}`, ...spanOf(range()) }, signal),
     draw: (spread) => drawSpread(bars, barsNote, spread),
   });
   refresh({
     signal,
-    everyMs: 2_000,
+    everyMs: LIVE_MS,
     place: slowNote,
     load: () => get('/v1/live/validators', { sort, limit: 100 }, signal),
     draw: ({ validators }) =>
@@ -318,7 +318,7 @@ function showValidator(main, { signal, range, annotations, id }) {
   const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
   refresh({
     signal,
-    everyMs: 2_000,
+    everyMs: LIVE_MS,
     load: () => find(`/v1/live/validators/${encodeURIComponent(id)}`, {}, signal),
     draw: (entry) => {
       if (entry === undefined)
@@ -361,7 +361,7 @@ function showValidator(main, { signal, range, annotations, id }) {
   });
   refresh({
     signal,
-    everyMs: 3_000,
+    everyMs: range().isLive ? 1_000 : 10_000,
     place: barsNote,
     load: () => get('/v1/distribution', { group: `validator:${id}`, ...spanOf(range()) }, signal),
     draw: (spread) => drawSpread(bars, barsNote, spread),
