@@ -106,8 +106,9 @@ async function measureLive(browser: Browser): Promise<void> {
   const bodies = votesByPost();
   const engine = await ProbedEngine.start();
   const flowing = new AbortController();
+  const flow = pour(engine.url, bodies, flowing.signal);
+  flow.catch(() => flowing.abort());
   try {
-    const flow = pour(engine.url, bodies, flowing.signal);
     await sleep(8_000);
     engine.beginProbe();
     await measureViews(browser, engine.url);
@@ -127,6 +128,7 @@ async function measureLive(browser: Browser): Promise<void> {
     });
   } finally {
     flowing.abort();
+    await flow.catch(() => {});
     await engine.stop();
   }
 }
