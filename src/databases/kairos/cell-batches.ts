@@ -21,23 +21,38 @@ export function unitsOfCells(cells: readonly Cell[]): Unit[] {
   });
   const units: Unit[] = [];
   for (const { key, byColumn } of rows.values()) {
-    let batch: Statement[] = [];
     let indexes: number[] = [];
     let bytes = 0;
     for (const index of byColumn.values()) {
-      const { column, value, ttlSeconds } = cells[index] as Cell;
-      if (
-        batch.length === BATCH_CELLS ||
-        (batch.length > 0 && bytes + value.length > BATCH_BYTES)
-      ) {
-        units.push({ statements: batch, indexes, routingKey: key });
-        [batch, indexes, bytes] = [[], [], 0];
+      const { length } = (cells[index] as Cell).value;
+      if (indexes.length === BATCH_CELLS || (indexes.length > 0 && bytes + length > BATCH_BYTES)) {
+        units.push(new CellUnit(cells, indexes, key));
+        [indexes, bytes] = [[], 0];
       }
-      batch.push({ query: statements.writeCell, params: [key, column, value, ttlSeconds] });
       indexes.push(index);
-      bytes += value.length;
+      bytes += length;
     }
-    units.push({ statements: batch, indexes, routingKey: key });
+    units.push(new CellUnit(cells, indexes, key));
   }
   return units;
+}
+
+/** Its statements are made when it is sent, so that those of one call never stand in memory together. */
+class CellUnit implements Unit {
+  readonly indexes: readonly number[];
+  readonly routingKey: Buffer;
+  readonly #cells: readonly Cell[];
+
+  constructor(cells: readonly Cell[], indexes: readonly number[], routingKey: Buffer) {
+    this.#cells = cells;
+    this.indexes = indexes;
+    this.routingKey = routingKey;
+  }
+
+  get statements(): readonly Statement[] {
+    return this.indexes.map((index) => {
+      const { column, value, ttlSeconds } = this.#cells[index] as Cell;
+      return { query: statements.writeCell, params: [this.routingKey, column, value, ttlSeconds] };
+    });
+  }
 }

@@ -17,14 +17,14 @@ export const pointsTopicOf = ({ cassandra }: Settings): string =>
 
 export const POINTS_SINK = 'kairos:points';
 
-/** Records are large, so few are in flight; what is on its way is bounded by their size. */
+/** Records of one batch of the delivery: with a backlog, enough for a write as large as points-sink.ts makes them. */
+export const BATCH_RECORDS = 64;
+
+/** A batch on its way and the next one, of records of 128 KiB at most or so (point-log.ts): 16 MiB. */
 export const pointsPolicy: Partial<EpochPolicy> = {
-  pointsMax: 48,
+  pointsMax: 2 * BATCH_RECORDS,
   mailboxBytesMax: 1_024 ** 2,
 };
-
-/** Records of one batch of the delivery. */
-export const BATCH_RECORDS = 32;
 
 export function pointsFeed(topic: string, name = 'kairos.points'): Topology {
   return topology(name, ({ source }) => {

@@ -16,8 +16,11 @@ export interface LoggedPoints {
   readonly bytes: Buffer;
 }
 
-/** Points turned into cells at once: many of one row share a request, and memory stays bounded. */
-const WRITE_POINTS = 10_000;
+/**
+ * Points turned into cells at once, some 15 MB of them. Of a thousand series, ten thousand points are requests of ten
+ * cells each, which cost Cassandra twice what the same points cost in requests of fifty.
+ */
+const WRITE_POINTS = 50_000;
 
 export interface PointsSinkParts {
   readonly name: string;
