@@ -20,8 +20,8 @@
  */
 import type { Database, RootDatabase } from 'lmdb';
 import { threadTurns } from '../../runtime/index.ts';
-import { CellPacker } from '../kairos/packed-cells.ts';
 import type { Cell, CellPage, CellRange } from '../kairos/wide-rows.ts';
+import { CellScan } from './cell-scan.ts';
 import { rowTableKey } from './keys.ts';
 
 const ID_BYTES = 6;
@@ -43,6 +43,8 @@ export interface EdgedPage extends CellPage {
   readonly last: Buffer | undefined;
 }
 
+const NO_CELLS: EdgedPage = { bytes: NOTHING, count: 0, last: undefined };
+
 type BinaryTable = Database<Buffer, Buffer>;
 
 export const binaryTable = (root: RootDatabase, name: string): BinaryTable =>
@@ -52,6 +54,7 @@ export class CellTable {
   readonly #rows: BinaryTable;
   readonly #cells: BinaryTable;
   readonly #expiries: BinaryTable;
+  readonly #scan: CellScan;
   readonly #root: RootDatabase;
   /** By row key, latin1; of the state of the table in which rows had gone `#idsDrops` times. */
   readonly #ids = new Map<string, Buffer>();
@@ -61,6 +64,7 @@ export class CellTable {
     this.#root = root;
     this.#rows = binaryTable(root, 'rows');
     this.#cells = binaryTable(root, 'cells');
+    this.#scan = new CellScan(root, 'cells');
     this.#expiries = binaryTable(root, 'cell-expiries');
   }
 
@@ -157,27 +161,18 @@ export class CellTable {
 
   /** One page; no transaction outlives it. Fewer than `limit` cells mean the end of the range. */
   readPage(range: CellRange, limit: number, nowMs: number): EdgedPage {
-    const packer = new CellPacker();
     const id = this.#idOf(range.key);
-    if (id === undefined || limit < 1) return { ...packer.page, last: undefined };
+    if (id === undefined || limit < 1) return NO_CELLS;
     const low = Buffer.concat([id, range.first ?? Buffer.from([0])]);
     // Bounds of LMDB are half-open, from the end one starts at; a byte more lies just behind a column.
     const high = Buffer.concat([id, range.last ?? Buffer.from([255, 255, 255, 255]), FOR_EVER]);
-    if (Buffer.compare(low, high) >= 0) return { ...packer.page, last: undefined };
-    let last: Buffer | undefined;
-    const entries =
+    if (Buffer.compare(low, high) >= 0) return NO_CELLS;
+    const run =
       range.order === 'descending'
-        ? this.#cells.getRange({ start: high, end: justBefore(low, id), reverse: true })
-        : this.#cells.getRange({ start: low, end: high });
-    for (const { key, value } of entries) {
-      if (value[0] === 1 && value.readUIntBE(1, EXPIRY_BYTES) <= nowMs) continue;
-      packer.add(key, ID_BYTES, value, value[0] === 1 ? 1 + EXPIRY_BYTES : 1);
-      if (packer.count === limit) {
-        last = Buffer.from(key.subarray(ID_BYTES));
-        break;
-      }
-    }
-    return { ...packer.page, last };
+        ? { start: high, end: justBefore(low, id), reverse: true }
+        : { start: low, end: high };
+    const { lastColumn, ...page } = this.#scan.read(run, limit, nowMs);
+    return { ...page, last: page.count === limit ? columnBytes(lastColumn) : undefined };
   }
 
   /** Both bounds included; the row goes when its last cell goes. Inside a write transaction of the caller's, as `sweep`. */
@@ -257,6 +252,12 @@ export class CellTable {
     void this.#rows.remove(rowTableKey(key));
     void this.#cells.remove(id);
   }
+}
+
+function columnBytes(column: number): Buffer {
+  const bytes = Buffer.allocUnsafe(COLUMN_BYTES);
+  bytes.writeUInt32BE(column);
+  return bytes;
 }
 
 function countBytes(nextId: number, drops: number): Buffer {

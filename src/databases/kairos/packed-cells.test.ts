@@ -17,7 +17,9 @@ test('unpacking undoes packing, whatever stands behind the last cell', () => {
   fc.assert(
     fc.property(cells, fc.uint8Array({ maxLength: 9 }), (given, behind) => {
       const packer = new CellPacker(1);
-      for (const { column, value } of given) packer.add(column, 0, value);
+      for (const { column, value } of given) {
+        packer.add(column.readUInt32BE(0), value, 0, value.length);
+      }
       const { bytes, count } = packer.page;
       expect(cellsOf({ bytes: Buffer.concat([bytes, behind]), count })).toEqual(given);
     }),

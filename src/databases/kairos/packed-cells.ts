@@ -10,6 +10,7 @@ import type { CellPage, Pages, StoredCell } from './wide-rows.ts';
 
 /** Bytes of a cell beside its value. */
 export const CELL_HEAD_BYTES = 12;
+const SMALL_VALUE = 32;
 
 /** Calls `each` with where a value begins and ends. */
 export function eachCell(
@@ -52,9 +53,9 @@ export class CellPacker {
     this.#bytes = Buffer.allocUnsafe(bytes);
   }
 
-  /** `value` from `from` on; the column's four bytes begin at `columnAt` of `columnBytes`. */
-  add(columnBytes: Buffer, columnAt: number, value: Buffer, from = 0): void {
-    const length = value.length - from;
+  /** The value stands in `source` from `from` to `to`. */
+  add(column: number, source: Uint8Array, from: number, to: number): void {
+    const length = to - from;
     const needed = this.#at + CELL_HEAD_BYTES + length;
     if (needed > this.#bytes.length) {
       const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
@@ -63,9 +64,12 @@ export class CellPacker {
     }
     const bytes = this.#bytes;
     bytes.writeInt32BE(4, this.#at);
-    bytes.writeUInt32BE(columnBytes.readUInt32BE(columnAt), this.#at + 4);
+    bytes.writeUInt32BE(column, this.#at + 4);
     bytes.writeInt32BE(length, this.#at + 8);
-    value.copy(bytes, this.#at + CELL_HEAD_BYTES, from);
+    const at = this.#at + CELL_HEAD_BYTES;
+    // A number's bytes are copied sooner than a view of them is made.
+    if (length > SMALL_VALUE) bytes.set(source.subarray(from, to), at);
+    else for (let i = 0; i < length; i++) bytes[at + i] = source[from + i] as number;
     this.#at = needed;
     this.count++;
   }

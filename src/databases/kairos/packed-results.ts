@@ -88,7 +88,8 @@ export function packedPage(rows: readonly cassandra.types.Row[]): CellPage {
   if (first instanceof PackedRows) return first;
   const packer = new CellPacker();
   for (const row of rows) {
-    packer.add(row[PACKED_COLUMN] as Buffer, 0, row[PACKED_VALUE] as Buffer);
+    const value = row[PACKED_VALUE] as Buffer;
+    packer.add((row[PACKED_COLUMN] as Buffer).readUInt32BE(0), value, 0, value.length);
   }
   return packer.page;
 }
