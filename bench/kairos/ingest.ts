@@ -2,8 +2,9 @@
  * Points into a Java KairosDB and into Tidemark, side by side: on one Cassandra, a keyspace each, and the embedded
  * store against Java on H2. The same bodies from the same generator, in turns; a round is over when the last point can
  * be read, and at the end what is stored is counted: every point must be there. Tidemark's acknowledgement means
- * fsynced in its log. `npm run bench -- kairos ingest [--points N] [--rounds N] [--series N] [--per-series N]
- * [--connections N] [--cassandra] [--embedded]`.
+ * fsynced in its log. On Cassandra a bare driver then inserts as many cells, which is the floor of both.
+ * `npm run bench -- kairos ingest [--points N] [--rounds N] [--series N] [--per-series N] [--connections N] [--cassandra]
+ * [--embedded]`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
@@ -15,6 +16,7 @@ import { dropKeyspace } from '../../test/support/cassandra.ts';
 import { startJavaKairos } from '../../test/support/java-kairosdb.ts';
 import { benchArguments, required } from '../support/arguments.ts';
 import { noiseNow, warnOfNoise, writeResults } from '../support/results.ts';
+import { insertedPerSecond } from './floors.ts';
 import { cpuSeconds, residentMemory } from './processes.ts';
 import { startTidemark } from './tidemark-process.ts';
 
@@ -218,7 +220,7 @@ async function onCassandra() {
   const hosts = required('CASSANDRA_HOSTS').split(',');
   const datacenter = required('CASSANDRA_DC');
   const name = `bench_ingest_${Date.now().toString(36)}`;
-  const keyspaces = [`${name}_java`, `${name}_ours`] as const;
+  const keyspaces = [`${name}_java`, `${name}_ours`, `${name}_floor`] as const;
   for (const keyspace of keyspaces) await setupKairos({ hosts, datacenter, keyspace });
   try {
     const environment = {
@@ -226,8 +228,22 @@ async function onCassandra() {
       CASSANDRA_DC: datacenter,
       CASSANDRA_KEYSPACE: keyspaces[1],
     };
-    return await withBoth({ hosts, keyspace: keyspaces[0] }, environment, (java, tidemark) =>
-      race('on Cassandra', java, tidemark),
+    return await withBoth(
+      { hosts, keyspace: keyspaces[0] },
+      environment,
+      async (java, tidemark) => {
+        const figures = await race('on Cassandra', java, tidemark);
+        // As many cells to a request as a body has of a series, and five times as many.
+        const floor: Record<string, number> = {};
+        for (const perBatch of [perSeries, perSeries * 5]) {
+          const address = { hosts, datacenter, keyspace: keyspaces[2] };
+          floor[perBatch] = await insertedPerSecond(address, { series, steps, perBatch });
+          process.stdout.write(
+            `  floor: a bare driver inserts ${floor[perBatch]} cells a second, ${perBatch} to a request\n`,
+          );
+        }
+        return { ...figures, floor };
+      },
     );
   } finally {
     for (const keyspace of keyspaces) await dropKeyspace({ hosts, datacenter, keyspace });

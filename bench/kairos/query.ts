@@ -1,8 +1,8 @@
 /**
  * Queries on a Java KairosDB and on Tidemark, side by side: on one keyspace of one Cassandra, and the embedded store
  * against Java on H2. 1,000 series in 20 groups, a day and a week, percentile and sum by tag; both answer the same
- * questions in turn, and their answers are compared. `npm run bench -- kairos query [--queries N] [--series N]
- * [--step-seconds N] [--embedded] [--cassandra]`.
+ * questions in turn, and their answers are compared. What Cassandra alone needs for the same cells is the floor of both.
+ * `npm run bench -- kairos query [--queries N] [--series N] [--step-seconds N] [--embedded] [--cassandra]`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,11 +10,12 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { cassandraWideRows, KairosStore, setupKairos } from '../../src/databases/kairos/index.ts';
 import type { DataPoint } from '../../src/model/index.ts';
-import { dropKeyspace } from '../../test/support/cassandra.ts';
+import { dropKeyspace, type KeyspaceAddress } from '../../test/support/cassandra.ts';
 import { type JavaKairos, startJavaKairos } from '../../test/support/java-kairosdb.ts';
 import { benchArguments, required } from '../support/arguments.ts';
 import { number, percentile, rounded } from '../support/figures.ts';
 import { noiseNow, warnOfNoise, writeResults } from '../support/results.ts';
+import { type CellSlice, countingMs } from './floors.ts';
 import { cpuSeconds, type Memory, residentMemory } from './processes.ts';
 import { startTidemark, type TidemarkProcess } from './tidemark-process.ts';
 
@@ -202,33 +203,65 @@ async function withBoth<T>(
   }
 }
 
+/** How long Cassandra takes to count the cells that a query of so many days reads. */
+async function floors(config: KeyspaceAddress, store: KairosStore): Promise<object> {
+  const found: Record<string, object> = {};
+  for (const days of [1, 7]) {
+    const slices: CellSlice[] = [];
+    const range = { fromMs: WEEK_START, toMs: WEEK_START + days * DAY_MS };
+    const column = (offsetMs: number) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32BE(offsetMs);
+      return bytes;
+    };
+    for await (const page of store.findRows({ metric: METRIC, ...range })) {
+      for (const { key, row } of page) {
+        const first = column(range.fromMs - row.rowTimeMs);
+        const last = column(range.toMs - 1 - row.rowTimeMs);
+        slices.push({ key, first, last });
+      }
+    }
+    const cells = series * Math.ceil((days * DAY_MS) / stepMs);
+    const ms = await countingMs(config, slices, { cells, times: queries });
+    const sorted = ms.sort((a, b) => a - b);
+    const [p50Ms, p95Ms] = [0.5, 0.95].map((q) => rounded(percentile(sorted, q), 1));
+    const name = days === 1 ? 'a day' : 'a week';
+    found[name] = { p50Ms, p95Ms };
+    process.stdout.write(
+      `  floor, ${name.padEnd(13)} P50 ${number(p50Ms as number)} ms  P95 ${number(p95Ms as number)} ms: Cassandra counts the same cells\n`,
+    );
+  }
+  return found;
+}
+
 async function onCassandra(): Promise<object> {
   const hosts = required('CASSANDRA_HOSTS').split(',');
   const datacenter = required('CASSANDRA_DC');
   const keyspace = `bench_kairos_${Date.now().toString(36)}`;
   const config = { hosts, datacenter, keyspace };
   await setupKairos(config);
+  const store = new KairosStore({ rows: cassandraWideRows({ config }) });
   try {
-    const store = new KairosStore({ rows: cassandraWideRows({ config }) });
     await store.connect();
     for (const batch of batches()) {
       const rejections = await store.write(batch);
       if (rejections.length > 0) throw new Error(rejections[0]?.message);
     }
-    await store.close();
     const environment = {
       CASSANDRA_HOSTS: hosts.join(','),
       CASSANDRA_DC: datacenter,
       CASSANDRA_KEYSPACE: keyspace,
     };
-    return await withBoth({ hosts, keyspace }, environment, async (java, ours) =>
-      compare(
+    return await withBoth({ hosts, keyspace }, environment, async (java, ours) => {
+      const compared = await compare(
         'On one keyspace of one Cassandra, Java → Tidemark:',
         { name: 'java', ...java },
         { name: 'tidemark', ...ours },
-      ),
-    );
+      );
+      return { ...compared, floor: await floors(config, store) };
+    });
   } finally {
+    await store.close();
     await dropKeyspace(config);
   }
 }
