@@ -2,8 +2,9 @@
  * A million points of mixed types from an InfluxDB 1.x to a 2.7: `tidemark copy-influx` beside the simplest correct
  * script, one query and one write at a time, in one run on the same servers, in turns. The script asks for a
  * measurement's fields and types, then for an hour at a time as JSON, whose numbers it takes from the text, since 64
- * bits don't fit in a double; it compares nothing afterwards, as ours does. The source's memory is its peak, of a
- * server started anew for each.
+ * bits don't fit in a double. Once it trusts what the target answers (`script`), and once it does what ours does: it
+ * reads each hour back and compares it (`checkingScript`). The source's memory is its peak, of a server started anew
+ * for each.
  *
  *   eval "$(npm run -s servers env)" && npm run bench -- copy-influx [--points N] [--rounds N]
  */
@@ -38,7 +39,11 @@ const target = influxFromEnvironment();
 
 const old = await OldInflux.start();
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-copy-'));
-const contestants = { script: copyByScript, tidemark: copyByTidemark };
+const contestants = {
+  script: (bucket: string) => copyByScript(bucket),
+  checkingScript: (bucket: string) => copyByScript(bucket, { isChecked: true }),
+  tidemark: copyByTidemark,
+};
 type Name = keyof typeof contestants;
 const runs: { name: Name; seconds: number; sourceMiB: number }[] = [];
 try {
@@ -80,10 +85,20 @@ const best = (name: Name) => {
     sourcePeakMiB: Math.round(Math.max(...own.map(({ sourceMiB }) => sourceMiB))),
   };
 };
-const [script, tidemark] = [best('script'), best('tidemark')];
-const ratio = Number((tidemark.pointsPerSecond / script.pointsPerSecond).toFixed(2));
-process.stdout.write(`tidemark copies and compares at ${ratio} times the script's rate\n`);
-writeResults('copy-influx', noise, { points, script, tidemark, ratio });
+const [script, checkingScript, tidemark] = [
+  best('script'),
+  best('checkingScript'),
+  best('tidemark'),
+];
+const over = (other: ReturnType<typeof best>) =>
+  Number((tidemark.pointsPerSecond / other.pointsPerSecond).toFixed(2));
+const ratio = over(script);
+const ratioOfChecked = over(checkingScript);
+process.stdout.write(
+  `tidemark copies and compares at ${ratioOfChecked} times the rate of a script that does both, ${ratio} times that of one that only copies\n`,
+);
+const figures = { points, script, checkingScript, tidemark, ratio, ratioOfChecked };
+writeResults('copy-influx', noise, figures);
 
 async function copyByTidemark(bucket: string): Promise<void> {
   const program = fileURLToPath(new URL('../bin/tidemark', import.meta.url));
@@ -96,7 +111,7 @@ async function copyByTidemark(bucket: string): Promise<void> {
   if (code !== 0) throw new Error(`tidemark ended with ${code}`);
 }
 
-async function copyByScript(bucket: string): Promise<void> {
+async function copyByScript(bucket: string, { isChecked = false } = {}): Promise<void> {
   const keys = async (query: string) =>
     (JSON.parse(await old.query(query, database)).results[0].series ?? []) as {
       name: string;
@@ -117,6 +132,14 @@ async function copyByScript(bucket: string): Promise<void> {
         );
         if (reply.status !== 204) throw new Error(reply.text);
       }
+      if (!isChecked) continue;
+      const options = new URLSearchParams({ db: bucket, epoch: 'ns', q: query });
+      const stored = await fetch(`${target.url}/query?${options}`, {
+        headers: { authorization: `Token ${target.token}` },
+      });
+      const back = linesOf(await stored.text(), types);
+      if (lines.sort().join('\n') !== back.sort().join('\n'))
+        throw new Error(`${from}: other points`);
     }
   }
 }

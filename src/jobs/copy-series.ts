@@ -2,8 +2,9 @@
  * Copies one time-series database into another: a unit per measurement × day × hour. An hour never spans two shards,
  * so within one a field has one type, and no query of an old server is larger than a page [F1–F3].
  *
- * Reading the next unit overlaps with writing and checking the last one, while the source sees no more queries at
- * once than allowed. Every unit is read back from the target: its rows and the sum of their checksums must agree.
+ * Reading a unit overlaps with writing and checking those before it, while the source sees no more queries at once
+ * than allowed. Points stay bytes all the way; only where the target takes a part not just as it is are values made of
+ * it. Every unit is read back from the target: its rows and the sum of their checksums must agree.
  */
 import type { Rejection } from '../delivery/index.ts';
 import {
@@ -48,13 +49,26 @@ export interface CopySource {
     range: { readonly fromNs: bigint; readonly toNs: bigint },
     signal: AbortSignal,
   ): Promise<readonly { readonly startNs: bigint; readonly points: number }[]>;
-  points(
-    slice: Slice,
-    signal: AbortSignal,
-  ): AsyncIterable<{ readonly points: readonly Point[]; readonly sums: readonly number[] }>;
+  /** By time. */
+  lines(slice: Slice, signal: AbortSignal): AsyncIterable<CopyPart>;
+}
+
+/** Points on their way: as bytes, and one by one only where something is wrong with one of them. */
+export interface CopyPart {
+  readonly count: number;
+  readonly firstNs: bigint;
+  /** Of all checksums, modulo CHECKSUM_MODULO. */
+  readonly sum: number;
+  /** As the target takes them; undefined: one of them can't be written just as it is. */
+  readonly lines: Uint8Array<ArrayBuffer> | undefined;
+  points(): readonly Point[];
+  /** One for each point. */
+  sums(): readonly number[];
 }
 
 export interface CopyTarget {
+  /** False when it would not take all of them as they are: then point by point. */
+  writeLines(lines: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<boolean>;
   write(points: readonly Point[], signal: AbortSignal): Promise<readonly Rejection[]>;
   /** Asks for all of the slice at once. */
   digest(slice: Omit<Slice, 'maxRows'>, signal: AbortSignal): Promise<Digest>;
@@ -91,8 +105,20 @@ const WRITES_MAX = 4;
 /** Examples of one kind of trouble in a unit's message. */
 const EXAMPLES_MAX = 3;
 
-/** One unit more than queries: it writes and checks while the others read. */
-export const unitsAtOnce = (queriesMax: number): number => queriesMax + 1;
+/** Two units more than queries: while they read, one is written and one is checked. */
+export const unitsAtOnce = (queriesMax: number): number => queriesMax + 2;
+
+/** What holds of every copy, whichever two it joins. */
+export const copyKind = {
+  name: 'copy-influx',
+  noun: 'points',
+  title: ({ from, into }: CopyInput) => `${from} → ${into}`,
+  summary: (outcomes: Iterable<UnitOutcome>) => {
+    let rows = 0;
+    for (const { result } of outcomes) rows += (result as { rows: number }).rows;
+    return [`${rows} points read back from the target, equal in number and checksum`];
+  },
+};
 
 export function copySeries({ source, target, queriesMax, maxRows }: CopyParts): JobKind<CopyInput> {
   const reading = new Gate(queriesMax);
@@ -104,9 +130,7 @@ export function copySeries({ source, target, queriesMax, maxRows }: CopyParts): 
     return known;
   };
   return {
-    name: 'copy-influx',
-    noun: 'points',
-    title: ({ from, into }) => `${from} → ${into}`,
+    ...copyKind,
     async *plan(input, { signal }) {
       for (const measurement of await chosen(source, input.measurements, signal)) {
         yield* unitsOf(source, measurement, input, signal);
@@ -115,27 +139,16 @@ export function copySeries({ source, target, queriesMax, maxRows }: CopyParts): 
     async run(unit, _, context) {
       const { measurement, fromNs, toNs } = unit.work as CopyWork;
       const { signal } = context;
-      const release = await reading.enter(signal);
-      let copied: Copied;
-      const slice = {
-        measurement,
-        fromNs: BigInt(fromNs),
-        toNs: BigInt(toNs),
-        maxRows,
-      };
-      let whole: Slice;
+      const leave = await reading.enter(signal);
       try {
-        whole = { ...slice, schema: await schemaOf(measurement, signal) };
-        copied = await copy(source, target, whole, context);
+        const range = { fromNs: BigInt(fromNs), toNs: BigInt(toNs) };
+        const schema = await schemaOf(measurement, signal);
+        const slice = { measurement, ...range, maxRows, schema };
+        const copied = await copy(source, target, slice, { ...context, read: leave });
+        return await check(target, slice, copied, context);
       } finally {
-        release();
+        leave();
       }
-      return check(target, whole, copied, context);
-    },
-    summary: (outcomes) => {
-      let rows = 0;
-      for (const { result } of outcomes) rows += (result as { rows: number }).rows;
-      return [`${rows} points read back from the target, equal in number and checksum`];
     },
   };
 }
@@ -203,11 +216,12 @@ interface Copied {
   readonly refusedCount: number;
 }
 
+/** `read`: called when the source is asked no more, while the last writes are still on their way. */
 async function copy(
   source: CopySource,
   target: CopyTarget,
   slice: Slice,
-  { signal, progress }: UnitContext,
+  { signal, progress, read }: UnitContext & { read(): void },
 ): Promise<Copied> {
   let rows = 0;
   let sum = 0;
@@ -219,9 +233,17 @@ async function copy(
   const writes = new Set<Promise<void>>();
   const failed = new AbortController();
   const inner = AbortSignal.any([signal, failed.signal]);
-  const write = async (points: readonly Point[], sums: readonly number[]) => {
-    const rejections = await target.write(points, inner);
-    for (const { index, message } of rejections) {
+  const write = async (part: CopyPart) => {
+    const isStored = part.lines !== undefined && (await target.writeLines(part.lines, inner));
+    if (!isStored) await writePoints(part.points(), part.sums());
+    progress(part.count);
+  };
+  const writePoints = async (points: readonly Point[], sums: readonly number[]) => {
+    for (const point of points) {
+      const how = target.altered(point);
+      if (how !== undefined) altered.set(how, (altered.get(how) ?? 0) + 1);
+    }
+    for (const { index, message } of await target.write(points, inner)) {
       rows--;
       sum = (sum + CHECKSUM_MODULO - (sums[index] as number)) % CHECKSUM_MODULO;
       refusedCount++;
@@ -229,27 +251,23 @@ async function copy(
         refused.push(`${(points[index] as Point).timestampNs} ns: ${message}`);
       }
     }
-    progress(points.length);
   };
   try {
-    for await (const { points, sums } of source.points(slice, inner)) {
-      rows += sums.length;
-      for (const each of sums) sum = (sum + each) % CHECKSUM_MODULO;
-      if (sinceBound + points.length > slice.maxRows) {
-        boundsNs.push((points[0] as Point).timestampNs);
+    for await (const part of source.lines(slice, inner)) {
+      rows += part.count;
+      sum = (sum + part.sum) % CHECKSUM_MODULO;
+      if (sinceBound + part.count > slice.maxRows) {
+        boundsNs.push(part.firstNs);
         sinceBound = 0;
       }
-      sinceBound += points.length;
-      for (const point of points) {
-        const how = target.altered(point);
-        if (how !== undefined) altered.set(how, (altered.get(how) ?? 0) + 1);
-      }
-      const writing = write(points, sums).catch((error: unknown) => failed.abort(error));
+      sinceBound += part.count;
+      const writing = write(part).catch((error: unknown) => failed.abort(error));
       writes.add(writing);
       void writing.then(() => writes.delete(writing));
       while (writes.size >= WRITES_MAX) await Promise.race(writes);
       inner.throwIfAborted();
     }
+    read();
     await Promise.all(writes);
     inner.throwIfAborted();
   } catch (error) {

@@ -7,7 +7,7 @@ export class Gate {
     this.#free = atOnce;
   }
 
-  /** Resolves with the way out, to be taken once; rejects with the signal's reason when it aborts first. */
+  /** Resolves with the way out, of which only the first use counts; rejects with the signal's reason when it aborts first. */
   async enter(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
@@ -25,7 +25,10 @@ export class Gate {
         this.#waiting.push(turn);
       });
     }
+    let left = false;
     return () => {
+      if (left) return;
+      left = true;
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
       else next();

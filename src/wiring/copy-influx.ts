@@ -70,6 +70,7 @@ async function targetOf(
   await sink.connect();
   const reader = bucketInfluxql(config, bucket, 'the target');
   return {
+    writeLines: (lines, signal) => sink.writeLines(lines, signal),
     write: (points, signal) => sink.write(points, signal),
     digest: ({ measurement, schema, ...slice }, signal) =>
       reader.digest(
@@ -131,6 +132,10 @@ export async function planned(
   }
   return [...all.values()];
 }
+
+/** The bucket's name in which a 2.x finds a database and policy of 1.x. */
+export const bucketFor = (database: string, retentionPolicy: string | undefined): string =>
+  retentionPolicy === undefined ? database : `${database}/${retentionPolicy}`;
 
 export const copyInput = (
   { source, target }: CopyInfluxOptions,

@@ -67,7 +67,7 @@ function influxSide(config: InfluxConfig, bucket: string, clock: Clock): Side<Po
           toNs: BigInt(toMs) * NS_PER_MS,
           maxRows: INFLUX_ROWS_MAX,
         };
-        for await (const { points } of reader.points(slice, signal)) yield points;
+        yield* reader.points(slice, signal);
       }
     },
     async keptSinceMs(signal) {

@@ -172,7 +172,7 @@ describe.skipIf(!needs(INFLUX_NAMES))('InfluxDB in every kind of trouble', () =>
       toNs: BigInt(START_MS + WEEKS_BEFORE_MS) * 1_000_000n,
       maxRows: 50_000,
     };
-    for await (const { points } of reader.points(slice, signal)) stored.push(...points.map(lineOf));
+    for await (const points of reader.points(slice, signal)) stored.push(...points.map(lineOf));
     const wanted = new Set(votes.map((_, i) => lineOf(votePoint(voteOf(i)))));
     expect(stored).toHaveLength(wanted.size);
     expect(stored.filter((line) => !wanted.delete(line))).toEqual([]);

@@ -24,23 +24,12 @@ const RESERVED_TAG_KEYS = new Set(['time', '_field', '_measurement']);
  * @throws PoisonError POINT_INVALID for a point the server would refuse or store only in part.
  */
 export function encodeLine(point: Point): string {
-  let line = encodeMeasurement(point.measurement);
-  let altered = false;
-  for (const key in point.tags) {
-    const value = point.tags[key]!;
-    if (value === '') continue;
-    const name = escapeName(key);
-    if (name === '') throw invalid('a tag has no name');
-    if (RESERVED_TAG_KEYS.has(key)) throw invalid(`"${key}" can't be a tag's name`);
-    if (name !== key) altered = true;
-    line += `,${name}=${escapeName(value)}`;
-  }
-  if (altered) refuseEqualNames(Object.keys(point.tags).filter((key) => point.tags[key]));
+  let line = encodeSeries(point.measurement, point.tags);
   const seriesLength = line.length;
 
   let separator = ' ';
   let keyLengthMax = 0;
-  altered = false;
+  let altered = false;
   for (const key in point.fields) {
     const name = escapeName(key);
     if (name !== key) altered = true;
@@ -54,8 +43,8 @@ export function encodeLine(point: Point): string {
   if (separator === ' ') throw invalid('there is no field');
   if (altered) refuseEqualNames(Object.keys(point.fields));
 
-  // A UTF-16 unit takes at most 3 bytes, so nearly all lines pass without being measured.
-  if ((seriesLength + keyLengthMax) * 3 > SERIES_KEY_BYTES_MAX - SERIES_FIELD_SEPARATOR_BYTES) {
+  // So nearly all lines pass without being measured.
+  if (!fitsSeriesKey(seriesLength, keyLengthMax)) {
     refuseLongKey(line.slice(0, seriesLength), point.fields);
   }
   const { timestampNs } = point;
@@ -64,6 +53,27 @@ export function encodeLine(point: Point): string {
   }
   return `${line} ${timestampNs}`;
 }
+
+/** Measurement and tags: a line up to its fields. @throws PoisonError POINT_INVALID. */
+export function encodeSeries(measurement: string, tags: Point['tags']): string {
+  let line = encodeMeasurement(measurement);
+  let altered = false;
+  for (const key in tags) {
+    const value = tags[key]!;
+    if (value === '') continue;
+    const name = escapeName(key);
+    if (name === '') throw invalid('a tag has no name');
+    if (RESERVED_TAG_KEYS.has(key)) throw invalid(`"${key}" can't be a tag's name`);
+    if (name !== key) altered = true;
+    line += `,${name}=${escapeName(value)}`;
+  }
+  if (altered) refuseEqualNames(Object.keys(tags).filter((key) => tags[key]));
+  return line;
+}
+
+/** Whether names of so many UTF-16 units surely fit: each takes at most 3 bytes. */
+export const fitsSeriesKey = (seriesLength: number, keyLength: number): boolean =>
+  (seriesLength + keyLength) * 3 <= SERIES_KEY_BYTES_MAX - SERIES_FIELD_SEPARATOR_BYTES;
 
 /** The name under which a tag, a tag's value or a field is stored. */
 export const storedName = (name: string): string =>

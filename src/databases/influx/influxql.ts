@@ -11,12 +11,14 @@ import {
   type TidemarkError,
 } from '../../model/index.ts';
 import type { InfluxConfig } from './config.ts';
+import { LineEncoder } from './line-encoder.ts';
+import { DocumentSplitter } from './msgpack.ts';
 import {
   type Cell,
-  DocumentSplitter,
-  type ReadOptions,
+  groupedSum,
   type ReplyPart,
-  type ReplyRows,
+  type ReplySeries,
+  type Rows,
   readPart,
 } from './query-reply.ts';
 
@@ -49,10 +51,17 @@ export interface PointsSlice {
   readonly maxRows: number;
 }
 
-export interface PointsPart {
-  readonly points: readonly Point[];
+/** Some points of a slice, as bytes; values are made of them only where somebody asks. */
+export interface LinesPart {
+  readonly count: number;
+  readonly firstNs: bigint;
+  /** Of all its checksums, modulo CHECKSUM_MODULO. */
+  readonly sum: number;
+  /** All of them as line protocol; undefined: one of them can't be written just as it is. */
+  readonly lines: Uint8Array<ArrayBuffer> | undefined;
+  points(): readonly Point[];
   /** One for each point: the CRC-32 of its row. */
-  readonly sums: readonly number[];
+  sums(): readonly number[];
 }
 
 /** Rows and the sum of their checksums, in any order. */
@@ -61,8 +70,8 @@ export interface PointsDigest {
   readonly sum: number;
 }
 
-/** Rows in one chunk of a reply, at most: what is in memory at once. */
-const CHUNK_ROWS = 5_000;
+/** Rows in one chunk of a reply, at most: what is in memory at once, and in one body that is written. */
+const CHUNK_ROWS = 10_000;
 
 export class InfluxqlReader {
   readonly #config: InfluxqlConfig;
@@ -92,8 +101,8 @@ export class InfluxqlReader {
     const where = `time < ${toNs}${fromNs === undefined ? '' : ` AND time >= ${fromNs}`}`;
     const one = async (order: 'ASC' | 'DESC') => {
       const query = `SELECT * FROM ${this.#from(measurement)} WHERE ${where} ORDER BY time ${order} LIMIT 1`;
-      const [rows] = await this.#all(query, signal);
-      return rows?.rows[0]?.[0] as bigint | undefined;
+      const [series] = await this.#all(query, signal);
+      return series?.rows.timeNs(0);
     };
     const firstNs = await one('ASC');
     const lastNs = firstNs === undefined ? undefined : await one('DESC');
@@ -118,9 +127,22 @@ export class InfluxqlReader {
   }
 
   /** All points of the slice, by time. */
-  async *points(slice: PointsSlice, signal: AbortSignal): AsyncGenerator<PointsPart> {
-    for await (const { rows, sums } of this.#pages(slice, signal)) {
-      yield { points: rows.map((row) => pointOf(slice, row)), sums };
+  async *points(slice: PointsSlice, signal: AbortSignal): AsyncGenerator<readonly Point[]> {
+    for await (const blocks of this.#pages(slice, signal)) yield pointsOf(slice, blocks);
+  }
+
+  /** The same, ready to be written into another one. */
+  async *lines(slice: PointsSlice, signal: AbortSignal): AsyncGenerator<LinesPart> {
+    const { measurement, schema } = slice;
+    const encoder = new LineEncoder(measurement, schema.fields, schema.tags);
+    for await (const blocks of this.#pages(slice, signal)) {
+      yield {
+        ...encoder.encode(blocks),
+        count: blocks.reduce((sum, { count }) => sum + count, 0),
+        firstNs: (blocks[0] as Rows).timeNs(0),
+        points: () => pointsOf(slice, blocks),
+        sums: () => blocks.flatMap(checksumsOf),
+      };
     }
   }
 
@@ -135,11 +157,10 @@ export class InfluxqlReader {
     const query = `SELECT ${fields} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs}${groups === '' ? '' : ` GROUP BY ${groups}`}`;
     let rows = 0;
     let sum = 0;
-    const reading = { sumsOnly: true, points: pointsIn(schema) };
-    for await (const part of this.#query(query, signal, reading)) {
-      for (const { sums } of part.series) {
-        rows += sums.length;
-        for (const each of sums) sum = (sum + each) % CHECKSUM_MODULO;
+    for await (const part of this.#query(query, signal, schema.fields.length)) {
+      for (const series of part.series) {
+        rows += series.rows.count;
+        sum = (sum + groupedSum(series, schema.tags)) % CHECKSUM_MODULO;
       }
     }
     return { rows, sum };
@@ -149,25 +170,22 @@ export class InfluxqlReader {
    * Page after page by time. Rows of a full page's last instant are read again with the next page, which begins
    * there; an instant that fills a page alone is paged by OFFSET.
    */
-  async *#pages(
-    slice: PointsSlice,
-    signal: AbortSignal,
-  ): AsyncGenerator<Pick<ReplyRows, 'rows' | 'sums'>> {
+  async *#pages(slice: PointsSlice, signal: AbortSignal): AsyncGenerator<readonly Rows[]> {
     const { maxRows, toNs } = slice;
     let fromNs = slice.fromNs;
     while (fromNs < toNs) {
       let seen = 0;
       let given = 0;
-      let held: Held = { rows: [], sums: [], timeNs: fromNs };
-      for await (const part of this.#rows(slice, { fromNs, toNs, offset: 0 }, signal)) {
-        seen += part.sums.length;
-        const cut = cutAtLastTime(part, held);
+      let held: Held = { blocks: [], timeNs: fromNs };
+      for await (const rows of this.#rows(slice, { fromNs, toNs, offset: 0 }, signal)) {
+        seen += rows.count;
+        const cut = cutAtLastTime(rows, held);
         held = cut.held;
-        given += cut.whole.sums.length;
-        if (cut.whole.sums.length > 0) yield cut.whole;
+        given += cut.whole.length;
+        if (cut.whole.length > 0) yield cut.whole;
       }
       if (seen < maxRows) {
-        if (held.sums.length > 0) yield held;
+        if (held.blocks.length > 0) yield held.blocks;
         return;
       }
       if (given > 0) {
@@ -182,16 +200,16 @@ export class InfluxqlReader {
   /** The rest of an instant whose first page is held. */
   async *#instant(
     slice: PointsSlice,
-    held: Held,
+    { blocks, timeNs }: Held,
     signal: AbortSignal,
-  ): AsyncGenerator<Pick<ReplyRows, 'rows' | 'sums'>> {
-    yield held;
-    const range = { fromNs: held.timeNs, toNs: held.timeNs + 1n };
-    for (let offset = held.sums.length; ; ) {
+  ): AsyncGenerator<readonly Rows[]> {
+    yield blocks;
+    const range = { fromNs: timeNs, toNs: timeNs + 1n };
+    for (let offset = slice.maxRows; ; ) {
       let seen = 0;
-      for await (const part of this.#rows(slice, { ...range, offset }, signal)) {
-        seen += part.sums.length;
-        yield part;
+      for await (const rows of this.#rows(slice, { ...range, offset }, signal)) {
+        seen += rows.count;
+        yield [rows];
       }
       offset += seen;
       if (seen < slice.maxRows) return;
@@ -206,15 +224,16 @@ export class InfluxqlReader {
       offset,
     }: { readonly fromNs: bigint; readonly toNs: bigint; readonly offset: number },
     signal: AbortSignal,
-  ): AsyncGenerator<ReplyRows> {
+  ): AsyncGenerator<Rows> {
     const columns = [
       ...schema.fields.map((name) => `${identifier(name)}::field`),
       ...schema.tags.map((name) => `${identifier(name)}::tag`),
     ];
     const page = `LIMIT ${maxRows}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
     const query = `SELECT ${columns.join(', ')} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs} ${page}`;
-    const reading = { points: pointsIn(schema) };
-    for await (const part of this.#query(query, signal, reading)) yield* part.series;
+    for await (const { series } of this.#query(query, signal, schema.fields.length)) {
+      for (const { rows } of series) if (rows.count > 0) yield rows;
+    }
   }
 
   #from(measurement: string): string {
@@ -225,21 +244,17 @@ export class InfluxqlReader {
 
   async #column(query: string, column: string, signal: AbortSignal): Promise<string[]> {
     return (await this.#all(query, signal)).flatMap(({ rows, columns }) =>
-      rows.map((row) => String(row[columns.indexOf(column)])),
+      [...rows].map((row) => String(row[columns.indexOf(column)])),
     );
   }
 
-  async #all(query: string, signal: AbortSignal): Promise<readonly ReplyRows[]> {
-    const all: ReplyRows[] = [];
+  async #all(query: string, signal: AbortSignal): Promise<readonly ReplySeries[]> {
+    const all: ReplySeries[] = [];
     for await (const { series } of this.#query(query, signal)) all.push(...series);
     return all;
   }
 
-  async *#query(
-    query: string,
-    signal: AbortSignal,
-    reading: ReadOptions = {},
-  ): AsyncGenerator<ReplyPart> {
+  async *#query(query: string, signal: AbortSignal, fields = 0): AsyncGenerator<ReplyPart> {
     const { url, database, gzip, authorization, who } = this.#config;
     const options = new URLSearchParams({
       db: database,
@@ -295,7 +310,7 @@ export class InfluxqlReader {
         }
         if (next.done) break;
         for (const document of splitter.push(next.value)) {
-          const part = readPart(document, reading);
+          const part = readPart(document, fields);
           if (part.error !== undefined) throw this.#failed(part.error);
           partial = part.partial;
           yield part;
@@ -354,42 +369,33 @@ export function bucketInfluxql(
   });
 }
 
-const pointsIn = ({ fields, tags }: MeasurementSchema) => ({ fields: fields.length, tags });
-
 interface Held {
-  readonly rows: readonly (readonly Cell[])[];
-  readonly sums: readonly number[];
+  readonly blocks: readonly Rows[];
   readonly timeNs: bigint;
 }
 
 /** What is before the last instant seen, and that instant's rows, held from earlier chunks included. */
 function cutAtLastTime(
-  part: ReplyRows,
+  rows: Rows,
   held: Held,
-): { readonly whole: Pick<ReplyRows, 'rows' | 'sums'>; readonly held: Held } {
-  const timeOf = (i: number) => part.rows[i]?.[0] as bigint;
-  const lastNs = timeOf(part.sums.length - 1);
-  let cut = part.sums.length;
-  while (cut > 0 && timeOf(cut - 1) === lastNs) cut--;
-  const { rows } = part;
-  if (cut === 0 && held.timeNs === lastNs) {
-    return {
-      whole: { rows: [], sums: [] },
-      held: {
-        rows: [...held.rows, ...rows],
-        sums: [...held.sums, ...part.sums],
-        timeNs: lastNs,
-      },
-    };
+): { readonly whole: readonly Rows[]; readonly held: Held } {
+  const timeNs = rows.timeNs(rows.count - 1);
+  let cut = rows.count;
+  while (cut > 0 && rows.timeNs(cut - 1) === timeNs) cut--;
+  if (cut === 0 && held.timeNs === timeNs) {
+    return { whole: [], held: { blocks: [...held.blocks, rows], timeNs } };
   }
   return {
-    whole: {
-      rows: [...held.rows, ...rows.slice(0, cut)],
-      sums: [...held.sums, ...part.sums.slice(0, cut)],
-    },
-    held: { rows: rows.slice(cut), sums: part.sums.slice(cut), timeNs: lastNs },
+    whole: cut === 0 ? held.blocks : [...held.blocks, rows.slice(0, cut)],
+    held: { blocks: [rows.slice(cut)], timeNs },
   };
 }
+
+const checksumsOf = (rows: Rows): number[] =>
+  Array.from({ length: rows.count }, (_, row) => rows.checksum(row, rows.tagsChecksum(row)));
+
+const pointsOf = (slice: PointsSlice, blocks: readonly Rows[]): Point[] =>
+  blocks.flatMap((rows) => [...rows].map((row) => pointOf(slice, row)));
 
 function pointOf({ measurement, schema }: PointsSlice, row: readonly Cell[]): Point {
   const fields: Record<string, Exclude<Cell, null>> = {};

@@ -17,7 +17,7 @@ import { type Verdict, verdictOf } from './verdict.ts';
 const compress = promisify(gzip);
 
 /** A body below this gains nothing from compression. */
-const GZIP_CHARS_MIN = 1_000;
+const GZIP_LENGTH_MIN = 1_000;
 /** The server answers a broken gzip body with the same 500 for ever; so does a batch too large for its 10 s. */
 const SAME_FAILURES_MAX = 3;
 const GENTLE_LINES_MAX = 500;
@@ -86,6 +86,12 @@ export class InfluxSink implements Sink<Point> {
     return rejections;
   }
 
+  /** Lines that somebody encoded as `encodeLine` does; false when they were refused, whole or in part: see `write`. */
+  async writeLines(lines: Uint8Array<ArrayBuffer>, signal?: AbortSignal): Promise<boolean> {
+    const verdict = await this.#post(lines, { gzip: this.#config.gzip, signal });
+    return verdict.kind === 'stored';
+  }
+
   /** Connections are shared by the process and end by themselves when idle. */
   async close(): Promise<void> {}
 
@@ -99,10 +105,10 @@ export class InfluxSink implements Sink<Point> {
   }
 
   async #post(
-    body: string,
+    body: string | Uint8Array<ArrayBuffer>,
     options: { readonly gzip: boolean; readonly signal: AbortSignal | undefined },
   ): Promise<Verdict> {
-    const zipped = options.gzip && body.length >= GZIP_CHARS_MIN;
+    const zipped = options.gzip && body.length >= GZIP_LENGTH_MIN;
     const reply = await request(this.#config, {
       method: 'POST',
       path: '/api/v2/write',
