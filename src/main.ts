@@ -35,6 +35,7 @@ import { version } from './version.ts';
 import { type Agent, startAgent } from './wiring/agent.ts';
 import { Alerting, alertConfigOf, alertingTopologies, alertsOf } from './wiring/alerts.ts';
 import { cannotListen } from './wiring/cannot-listen.ts';
+import { copyJob } from './wiring/copy-job.ts';
 import { distributionsFrom } from './wiring/distributions.ts';
 import {
   type BoundFeed,
@@ -49,6 +50,7 @@ import { openHistory } from './wiring/history.ts';
 import { LiveAt } from './wiring/live-at.ts';
 import { liveVotes } from './wiring/live-votes.ts';
 import { builtInTopologies, loadTopologies } from './wiring/load-topologies.ts';
+import { migrateJob } from './wiring/migrate-job.ts';
 import { migratedRollups, migratedTopologies } from './wiring/migrated-votes.ts';
 import { announcePort, openBroker } from './wiring/open-broker.ts';
 import { openJobs } from './wiring/open-jobs.ts';
@@ -205,7 +207,10 @@ class RunningEngine implements Engine {
       clock,
     });
     const verify = verifyKind({ broker, sinks });
-    this.#jobs = openJobs(settings, { kinds: [replays, verify], clock, logger });
+    const copy = copyJob(settings, clock);
+    const migrate = migrateJob({ settings, clock, view: this.view });
+    const kinds = [replays, verify, copy, migrate];
+    this.#jobs = openJobs(settings, { kinds, clock, logger });
     const policy = { intervalMs: settings.epochs.intervalMs };
     if (this.#parts.alerting && roles.size > 0) {
       const { alerts: config } = this.#parts;

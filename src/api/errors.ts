@@ -186,6 +186,31 @@ export const catalogue = {
     title: 'No topology or sink of that name',
     cure: 'GET /v1/topologies and /v1/backlog list the names.',
   },
+  JOB_NOT_OFFERED: {
+    status: 422,
+    title: 'Jobs of this kind are off here',
+    cure: 'The detail names the setting that lets the engine do them; the command of the same name needs none.',
+  },
+  FILE_NOT_OFFERED: {
+    status: 422,
+    title: 'No such file below the folder',
+    cure: 'Name a file below TIDEMARK_MIGRATE_DIRECTORY, from there.',
+  },
+  DATABASE_UNUSABLE: {
+    status: 422,
+    title: 'Not a SQLite database',
+    cure: 'Name the database file itself, whole, one that the engine may read.',
+  },
+  TABLE_UNKNOWN: {
+    status: 422,
+    title: 'No table of votes',
+    cure: 'Say table; the detail names those there are.',
+  },
+  COLUMNS_UNKNOWN: {
+    status: 422,
+    title: 'Columns that are not known',
+    cure: 'Say map, field by column; the detail names the columns there are.',
+  },
   UNKNOWN_KIND: {
     status: 422,
     title: 'No job of that kind can be started here',
@@ -214,6 +239,11 @@ export const catalogue = {
   TOO_MANY_REPLAYS: {
     status: 429,
     title: 'Too many replays at once',
+    cure: 'Wait for one to end, or DELETE one.',
+  },
+  TOO_MANY_JOBS: {
+    status: 429,
+    title: 'Too many jobs of this kind at once',
     cure: 'Wait for one to end, or DELETE one.',
   },
   TOO_MANY_SILENCES: {
@@ -298,7 +328,7 @@ export function refusalOf(error: unknown): Refusal {
   if (error instanceof TidemarkError) {
     if (error.code in catalogue) {
       return new Refusal(error.code as ProblemCode, error.message, {
-        headers: error.code === 'TOO_MANY_REPLAYS' ? retryAfter(RETRY_AFTER_MS) : {},
+        headers: /^TOO_MANY_(REPLAYS|JOBS)$/.test(error.code) ? retryAfter(RETRY_AFTER_MS) : {},
       });
     }
     if (error instanceof RetriableError) {

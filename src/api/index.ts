@@ -6,3 +6,4 @@ export { listenTelnet, type TelnetServer } from './kairos/telnet/server.ts';
 export { createServer, type ServerOptions } from './server.ts';
 export { takeSlowestAnswerMs } from './telemetry.ts';
 export { parseTime } from './time-range.ts';
+export { readPage } from './topics/page.ts';

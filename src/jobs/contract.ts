@@ -59,6 +59,8 @@ export interface JobKind<I extends Json = Json> {
   readonly noun: string;
   /** Jobs of this kind at once, and the code that one too many is refused with. Default: without limit. */
   readonly runningMax?: { readonly jobs: number; readonly code: string };
+  /** Units at once, where who starts it does not say. Default 1. */
+  readonly unitsAtOnce?: number;
   /** One line that tells the job from others of its kind. */
   title(input: I): string;
   /**

@@ -1,4 +1,5 @@
 /** Long work that survives a restart: the durable jobs, and the kinds that need no database of their own. */
+export { acceptedAs } from './accept.ts';
 export {
   type BackupInput,
   type BucketsPort,
@@ -13,6 +14,7 @@ export {
   type CopyParts,
   type CopySource,
   type CopyTarget,
+  copyKind,
   copySeries,
   unitsAtOnce,
 } from './copy-series.ts';
@@ -26,6 +28,7 @@ export {
   type LoggedVote,
   MIGRATED_TOPIC,
   type MigratedVote,
+  type MigrateInput,
   migrateVotes,
   type VoteDatabase,
   type VoteHour,

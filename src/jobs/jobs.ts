@@ -48,7 +48,7 @@ export interface JobsOptions {
 export interface StartOptions {
   /** Starting an id that is known gives that job, as it stands. Default: a new one. */
   readonly id?: string;
-  /** Units at once. */
+  /** Units at once. Default: the kind's. */
   readonly concurrency?: number;
 }
 
@@ -92,7 +92,7 @@ export class Jobs {
 
   /** Durable when it resolves. @throws FatalError UNKNOWN_KIND. */
   async start(kind: string, input: Json, options: StartOptions = {}): Promise<JobView> {
-    this.#kind(kind);
+    const { unitsAtOnce = 1 } = this.#kind(kind);
     const id = options.id ?? randomUUID();
     if (!this.#records.has(id)) {
       const job: JobRecord = {
@@ -101,7 +101,7 @@ export class Jobs {
         input,
         state: 'planning',
         planned: false,
-        concurrency: options.concurrency ?? 1,
+        concurrency: options.concurrency ?? unitsAtOnce,
         createdAt: this.#options.clock.now(),
         endedAt: null,
         error: null,

@@ -29,7 +29,7 @@ export interface VoteHour {
 
 export interface VoteDatabase {
   /** By time. Rows without a usable time are no hour's. */
-  hours(): { readonly hours: readonly VoteHour[]; readonly rowsWithoutTime: number };
+  hours(): Promise<{ readonly hours: readonly VoteHour[]; readonly rowsWithoutTime: number }>;
   /** By time, then by row. `finer`: the time was finer than a millisecond. */
   votes(hour: VoteHour): Iterable<{ readonly vote: MigratedVote; readonly finer: boolean }>;
 }
@@ -74,7 +74,7 @@ export function migrateVotes(database: VoteDatabase, log: VoteLog): JobKind<Migr
     noun: 'votes',
     title: (input) => `${input.database} → ${input.topic}`,
     async *plan(input) {
-      const { hours, rowsWithoutTime } = database.hours();
+      const { hours, rowsWithoutTime } = await database.hours();
       if (rowsWithoutTime > 0) {
         const work = { missing: rowsWithoutTime };
         yield { name: 'rows without a time', work, size: 0 };

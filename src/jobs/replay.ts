@@ -7,7 +7,6 @@
  * from the beginning, and what it writes lands on itself. The stretch was fixed, in offsets, when it was asked for.
  */
 import { Type } from 'typebox';
-import { Value } from 'typebox/value';
 import type { Broker } from '../broker/index.ts';
 import { FatalError } from '../model/index.ts';
 import { type Clock, nearest } from '../runtime/index.ts';
@@ -19,6 +18,7 @@ import {
   type StageOutputs,
   type Topology,
 } from '../stream/index.ts';
+import { acceptedAs } from './accept.ts';
 import { ended, type JobKind, type JobView, type Json } from './contract.ts';
 import type { DiffReport } from './diff-report.ts';
 import type { Jobs } from './jobs.ts';
@@ -133,13 +133,7 @@ const requestSchema = Type.Object(
 );
 
 async function inputOf(parts: ReplayParts, asked: unknown): Promise<ReplayInput> {
-  const [wrong] = Value.Errors(requestSchema, asked);
-  if (wrong !== undefined) {
-    throw new FatalError(`input${wrong.instancePath.replaceAll('/', '.')}: ${wrong.message}`, {
-      code: 'FIELD_INVALID',
-    });
-  }
-  const request = asked as ReplayRequest;
+  const request: ReplayRequest = acceptedAs(requestSchema, asked);
   const topology = named(parts, request.name);
   const into = intoOf(parts, topology, request.into);
   const topics = [...new Set(topology.sources.filter((s) => s.stage === 0).map((s) => s.topic))];

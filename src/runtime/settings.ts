@@ -3,6 +3,7 @@
  * are generated from this schema.
  */
 import type { Static } from 'typebox';
+import { copySettings, migrateSettings } from './job-settings.ts';
 import { historySettings, querySettings, rollupSettings } from './query-settings.ts';
 import {
   choice,
@@ -393,6 +394,8 @@ export const settingsSchema = section({
   queries: querySettings,
   rollups: rollupSettings,
   alerts: alertSettings,
+  copy: copySettings,
+  migrate: migrateSettings,
 });
 
 type DeepReadonly<T> = T extends (...parameters: never) => unknown

@@ -16,6 +16,10 @@ export interface SqliteVotesOptions {
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 const HOUR_MS = 3_600_000;
+/** Rows looked at without a pause: some 20 ms. */
+const SCAN_ROWS = 50_000;
+/** From each end of the table, to tell the unit of its times. */
+const SAMPLE_ROWS = 1_000;
 /** Times below this are seconds, then milliseconds, microseconds, nanoseconds: each reaches beyond the year 5000. */
 const UNITS = [
   { below: 1e11, perSecond: 1n },
@@ -44,9 +48,11 @@ export function sqliteVotes(options: SqliteVotesOptions): VoteDatabase & { close
     columns[field] === undefined ? 'NULL' : quoted(columns[field] as string);
   const time = column('timestamp');
   const from = quoted(table);
+  const someTimes = (order: string) =>
+    `SELECT * FROM (SELECT ${time} AS time FROM ${from} WHERE ${time} IS NOT NULL ORDER BY rowid ${order} LIMIT ${SAMPLE_ROWS})`;
   const sample = db
     .prepare(
-      `SELECT typeof(${time}) AS type, CAST(max(${time}) AS REAL) AS most FROM ${from} WHERE ${time} IS NOT NULL`,
+      `SELECT typeof(time) AS type, CAST(max(time) AS REAL) AS most FROM (${someTimes('ASC')} UNION ALL ${someTimes('DESC')})`,
     )
     .get() as { type: string | null; most: number | string | null } | undefined;
   const isText = sample?.type === 'text';
@@ -60,18 +66,32 @@ export function sqliteVotes(options: SqliteVotesOptions): VoteDatabase & { close
   const wanted = ['validator', 'voteAccount', 'network', 'votedSlot', 'landedSlot', 'latencySlots'];
   const select = [...wanted, 'timestamp', 'slotMs'].map((f) => `${column(f)} AS ${f}`).join(', ');
   return {
-    hours() {
-      const rows = db
-        .prepare(
-          `SELECT ${hourOf} AS hour, count(*) AS n, min(rowid) AS a, max(rowid) AS b FROM ${from} GROUP BY 1 ORDER BY 1`,
-        )
-        .all() as { hour: number | null; n: number; a: number; b: number }[];
-      const hours: VoteHour[] = [];
+    async hours() {
+      const stretch = db.prepare(
+        `SELECT max(id) AS last FROM (SELECT rowid AS id FROM ${from} WHERE rowid > ? ORDER BY rowid LIMIT ${SCAN_ROWS})`,
+      );
+      const count = db.prepare(
+        `SELECT ${hourOf} AS hour, count(*) AS n, min(rowid) AS a, max(rowid) AS b FROM ${from} WHERE rowid > ? AND rowid <= ? GROUP BY 1`,
+      );
+      const found = new Map<number, VoteHour>();
       let rowsWithoutTime = 0;
-      for (const { hour, n, a, b } of rows) {
-        if (hour === null) rowsWithoutTime += n;
-        else hours.push({ startMs: hour * HOUR_MS, rows: n, firstRow: a, lastRow: b });
+      for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+        const { last } = stretch.get(after) as { last: number | null };
+        if (last === null) break;
+        for (const row of count.all(after, last)) {
+          const { hour, n, a, b } = row as { hour: number | null; n: number; a: number; b: number };
+          if (hour === null) rowsWithoutTime += n;
+          else {
+            const known = found.get(hour);
+            const [rows, firstRow] = [(known?.rows ?? 0) + n, known?.firstRow ?? a];
+            found.set(hour, { startMs: hour * HOUR_MS, rows, firstRow, lastRow: b });
+          }
+        }
+        after = last;
+        // Whoever shares the thread, an engine, has its turn.
+        await new Promise((resolve) => setImmediate(resolve));
       }
+      const hours = [...found.values()].sort((one, other) => one.startMs - other.startMs);
       return { hours, rowsWithoutTime };
     },
     *votes(hour) {

@@ -2,7 +2,7 @@
  * Ends a durable job's process ten times with kill -9, wherever it stands. Kills are tied to the job's own progress
  * and not to a clock, so that a quick machine kills a working job as often as a slow one does.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { expect } from 'vitest';
@@ -61,6 +61,12 @@ export async function killTenTimes(job: KilledJob): Promise<readonly number[]> {
 export const halfDone = (held: readonly number[], all: number): readonly number[] =>
   held.filter((count) => count > 0 && count < all);
 
+/** LMDB's two first pages come in one write; opening the file before that ends the process with SIGSEGV. */
+const HEAD_BYTES = 8_192;
+
+const isMade = (file: string): boolean =>
+  (statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= HEAD_BYTES;
+
 /** The progress of the only job of a directory, in units done, read beside the process that works on it. */
 export class UnitsDone {
   readonly #directory: string;
@@ -72,7 +78,7 @@ export class UnitsDone {
 
   read(): number | undefined {
     if (this.#db === undefined) {
-      if (!existsSync(join(this.#directory, 'data.mdb'))) return undefined;
+      if (!isMade(join(this.#directory, 'data.mdb'))) return undefined;
       try {
         this.#db = open({
           path: this.#directory,

@@ -10,7 +10,7 @@ import { write } from '../terminal.ts';
 import { collect, UsageError, wholeNumber } from '../usage.ts';
 
 interface Flags extends SettingsFlags {
-  readonly from: string;
+  readonly from?: string;
   readonly database: string;
   readonly retentionPolicy?: string;
   readonly fromUser?: string;
@@ -38,7 +38,7 @@ interface Flags extends SettingsFlags {
 export function copyInfluxCommand(context: CliContext): Command {
   return new Command('copy-influx')
     .description('copy an InfluxDB 1.x database into InfluxDB 1.8 or 2.x, exactly and resumably')
-    .requiredOption('--from <address>', 'the source, such as http://old:8086')
+    .option('--from <address>', 'the source, such as http://old:8086 (default: COPY_FROM_URL)')
     .requiredOption('--database <name>', 'the database to copy')
     .option('--retention-policy <name>', 'of the source (default: the database’s default)')
     .option('--from-user <name>', 'user of the source; its password is in COPY_FROM_PASSWORD')
@@ -68,34 +68,36 @@ export function copyInfluxCommand(context: CliContext): Command {
 
 async function copy(context: CliContext, flags: Flags): Promise<void> {
   const { terminal } = context;
+  const { bucketFor, copyInput, joinInfluxes, planned } = await import(
+    '../../wiring/copy-influx.ts'
+  );
   const { settings } = settingsFrom(context, {
     config: flags.config,
     data: flags.data,
   } as SettingsFlags);
-  const { influx } = settings;
+  const { influx, copy: source } = settings;
+  const from = flags.from ?? source.url;
+  if (from === undefined) throw new UsageError('give the source: --from or COPY_FROM_URL');
   const url = flags.into ?? influx.url;
   if (url === undefined) throw new UsageError('give the target: --into or INFLUX_URL');
   const token = secretOf('--token-file', flags.tokenFile) ?? influx.token?.reveal();
   if (token === undefined)
     throw new UsageError('give the target’s token: --token-file or INFLUX_TOKEN');
-  const { environment } = terminal;
   const options = {
     source: {
-      url: flags.from,
+      url: from,
       database: flags.database,
       retentionPolicy: flags.retentionPolicy,
-      user: flags.fromUser,
+      user: flags.fromUser ?? source.user,
       password:
-        secretOf('--from-password-file', flags.fromPasswordFile) ?? environment.COPY_FROM_PASSWORD,
-      token: secretOf('--from-token-file', flags.fromTokenFile) ?? environment.COPY_FROM_TOKEN,
+        secretOf('--from-password-file', flags.fromPasswordFile) ?? source.password?.reveal(),
+      token: secretOf('--from-token-file', flags.fromTokenFile) ?? source.token?.reveal(),
     },
     target: {
       url,
       org: flags.org ?? influx.org ?? '-',
       token,
-      bucket:
-        flags.bucket ??
-        (flags.retentionPolicy ? `${flags.database}/${flags.retentionPolicy}` : flags.database),
+      bucket: flags.bucket ?? bucketFor(flags.database, flags.retentionPolicy),
     },
     ca: flags.ca,
     createBucket: flags.createBucket,
@@ -109,7 +111,6 @@ async function copy(context: CliContext, flags: Flags): Promise<void> {
     if (ms === undefined) throw new UsageError(`${name}: expected ms or ISO 8601, got ${text}`);
     return String(BigInt(ms) * 1_000_000n);
   };
-  const { copyInput, joinInfluxes, planned } = await import('../../wiring/copy-influx.ts');
   const { copySeries, unitsAtOnce } = await import('../../jobs/index.ts');
   const until = nsOf('--until', flags.until);
   const input = copyInput(options, {

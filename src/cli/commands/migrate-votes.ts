@@ -2,9 +2,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { BacklogView, ReplayJob, TopologyView } from '../../api/index.ts';
-import type { LoggedVote, MigratedVote, VoteLog } from '../../jobs/index.ts';
-import { FatalError, RetriableError, TidemarkError } from '../../model/index.ts';
-import type { Clock } from '../../runtime/index.ts';
+import type { LogDoor } from '../../wiring/vote-log.ts';
 import type { Client } from '../client.ts';
 import {
   type CliContext,
@@ -27,9 +25,6 @@ interface Flags extends ReachFlags {
   readonly dryRun?: boolean;
   readonly fresh?: boolean;
 }
-
-const PAGE_RECORDS = 10_000;
-const POLL_MS = 200;
 
 export function migrateVotesCommand(context: CliContext): Command {
   const command = new Command('migrate-votes')
@@ -57,6 +52,7 @@ async function migrate(context: CliContext, file: string, flags: Flags): Promise
   const { settings } = settingsFrom(context, flags);
   const { sqliteVotes } = await import('../../wiring/sqlite-votes.ts');
   const { migrateVotes } = await import('../../jobs/index.ts');
+  const { voteLog } = await import('../../wiring/vote-log.ts');
   const database = sqliteVotes({
     file,
     table: flags.table,
@@ -65,7 +61,7 @@ async function migrate(context: CliContext, file: string, flags: Flags): Promise
   });
   try {
     if (flags.dryRun) {
-      const { hours, rowsWithoutTime } = database.hours();
+      const { hours, rowsWithoutTime } = await database.hours();
       const rows = hours.reduce((sum, hour) => sum + hour.rows, 0);
       await write(
         context.terminal.stdout,
@@ -85,7 +81,7 @@ async function migrate(context: CliContext, file: string, flags: Flags): Promise
     await withClient(context, flags, (client) =>
       runJob(context, {
         directory: flags.state ?? join(settings.data, 'migrate-votes'),
-        kind: migrateVotes(database, logOf(client, context.terminal.clock)),
+        kind: migrateVotes(database, voteLog(doorOf(client), context.terminal.clock)),
         input: { database: file, topic: flags.topic },
         fresh: flags.fresh,
         json: flags.json,
@@ -106,128 +102,26 @@ function mapOf(given: readonly string[]): Record<string, string> {
   return map;
 }
 
-interface Page {
-  readonly records: readonly { readonly offset: number; readonly value: MigratedVote }[];
-  readonly next: number;
-}
-
-/** The log behind an engine's HTTP service; an engine that is away may come back. */
-function logOf(client: Client, clock: Clock): VoteLog {
-  const patiently = async <T>(call: () => Promise<T>): Promise<T> => {
-    try {
-      return await call();
-    } catch (error) {
-      const passing =
-        error instanceof TidemarkError &&
-        /^(ENGINE_UNREACHABLE|UNAVAILABLE|RATE_LIMITED|HTTP_50\d)$/.test(error.code);
-      if (!passing) throw error;
-      throw new RetriableError(error.message, { code: error.code, cause: error });
-    }
-  };
-  const partitionsOf = async (topic: string) => {
-    const { topics } = await patiently(() =>
-      client.get<{
-        topics: {
-          name: string;
-          partitions: { partition: number; firstOffset: number; nextOffset: number }[];
-        }[];
-      }>('/v1/topics'),
-    );
-    return topics.find(({ name }) => name === topic)?.partitions;
-  };
-  const pageOf = (topic: string, partition: number, from: number, limit: number) =>
-    patiently(() =>
-      client.get<Page>(
+/** The engine's HTTP service. */
+function doorOf(client: Client): LogDoor {
+  return {
+    topics: async () => (await client.get<{ topics: Topics }>('/v1/topics')).topics,
+    page: ({ topic, partition, from, limit }) =>
+      client.get(
         `/v1/topics/${encodeURIComponent(topic)}/records?partition=${partition}&from=${from}&limit=${limit}`,
       ),
-    );
-  return {
-    async ends(topic) {
-      const partitions = await partitionsOf(topic);
-      if (partitions === undefined) {
-        throw new FatalError(
-          `there is no topic ${topic}; tidemark setup makes votes and votes.migrated, others are made by who runs the log`,
-          { code: 'UNKNOWN_TOPIC' },
-        );
-      }
-      return partitions.map(({ nextOffset }) => nextOffset);
-    },
-    async newest(topic) {
-      let newest: number | undefined;
-      for (const { partition, firstOffset, nextOffset } of (await partitionsOf(topic)) ?? []) {
-        if (nextOffset === firstOffset) continue;
-        const { records } = await pageOf(
-          topic,
-          partition,
-          Math.max(firstOffset, nextOffset - 200),
-          200,
-        );
-        for (const { value } of records) {
-          if (typeof value?.timestamp === 'number' && value.timestamp > (newest ?? 0)) {
-            newest = value.timestamp;
-          }
-        }
-      }
-      return newest;
-    },
     async append(topic, votes) {
       const lines = Buffer.from(votes.map((vote) => `${JSON.stringify(vote)}\n`).join(''));
-      await patiently(() =>
-        client.postLines(`/v1/topics/${encodeURIComponent(topic)}/records`, lines),
-      );
+      await client.postLines(`/v1/topics/${encodeURIComponent(topic)}/records`, lines);
     },
-    async *read(topic, ends, signal) {
-      for (const [partition, from] of ends.entries()) {
-        for (let at = from; ; ) {
-          signal.throwIfAborted();
-          const { records, next } = await pageOf(topic, partition, at, PAGE_RECORDS);
-          for (const { offset, value } of records) yield { offset, ...value } as LoggedVote;
-          if (records.length === 0 || next <= at) break;
-          at = next;
-        }
-      }
-    },
-    async replay(signal) {
+    async names() {
       const { topologies } = await client.get<{ topologies: TopologyView[] }>('/v1/topologies');
       const { sinks } = await client.get<{ sinks: BacklogView[] }>('/v1/backlog');
-      const names = new Set([
-        ...topologies.map(({ name }) => name),
-        ...sinks.map(({ sink }) => sink),
-      ]);
-      const known = [...names];
-      const rollups = known.filter((name) =>
-        /^(history|kairos\.rollups|influx\.(rollups-5m|validator-metrics))$/.test(name),
-      );
-      const raw = known.filter((name) => /^(kairos|influx)\.votes$/.test(name));
-      let records = 0;
-      const runs = [
-        { name: 'vote-latency.migrated', into: rollups },
-        ...raw.map((name) => ({ name: `${name}.migrated`, into: undefined })),
-      ];
-      for (const { name, into } of runs) {
-        if (into?.length === 0) continue;
-        let job = await patiently(() =>
-          client.post<ReplayJob>('/v1/replays', {
-            name,
-            from: { offset: 0 },
-            ...(into === undefined ? {} : { into }),
-          }),
-        );
-        while (job.state === 'running') {
-          await clock.sleep(POLL_MS, signal);
-          job = await patiently(() => client.get<ReplayJob>(`/v1/replays/${job.id}`));
-        }
-        if (job.state !== 'done') {
-          throw new RetriableError(
-            `the replay of ${name} ${job.state}: ${job.error?.message ?? ''}`,
-            {
-              code: job.error?.code ?? 'REPLAY_FAILED',
-            },
-          );
-        }
-        records = Math.max(records, job.progress.total);
-      }
-      return records;
+      return [...topologies.map(({ name }) => name), ...sinks.map(({ sink }) => sink)];
     },
+    startReplay: (request) => client.post<ReplayJob>('/v1/replays', request),
+    replay: (id) => client.get<ReplayJob>(`/v1/replays/${id}`),
   };
 }
+
+type Topics = Awaited<ReturnType<LogDoor['topics']>>;

@@ -5,10 +5,10 @@
  * more. Nothing is ever deleted: a point that the log knows nothing of is told and left.
  */
 import { Type } from 'typebox';
-import { Value } from 'typebox/value';
 import type { Broker } from '../../broker/index.ts';
 import { FatalError, hours, minutes } from '../../model/index.ts';
 import { nearest } from '../../runtime/index.ts';
+import { acceptedAs } from '../accept.ts';
 import type { JobKind, Json, PlannedUnit, UnitOutcome } from '../contract.ts';
 import { type Comparison, compare, isEqual, type VerifyWork } from './compare.ts';
 import type { VerifiedSink } from './contract.ts';
@@ -98,13 +98,7 @@ export function verifyKind(parts: VerifyParts): JobKind<VerifyInput> {
 }
 
 function inputOf(parts: VerifyParts, asked: unknown): VerifyInput {
-  const [wrong] = Value.Errors(requestSchema, asked);
-  if (wrong !== undefined) {
-    throw new FatalError(`input${wrong.instancePath.replaceAll('/', '.')}: ${wrong.message}`, {
-      code: 'FIELD_INVALID',
-    });
-  }
-  const { sink, from, to, repair = false } = asked as VerifyRequest;
+  const { sink, from, to, repair = false }: VerifyRequest = acceptedAs(requestSchema, asked);
   if (from !== undefined && to !== undefined && from >= to) {
     throw new FatalError(`the range ${from} … ${to} ms is empty; from must lie before to`, {
       code: 'RANGE_INVALID',
