@@ -23,6 +23,7 @@ export default defineConfig({
     // Seconds of work: properties with many runs, long simulations, processes. `npm run check` leaves them out.
     tags: [{ name: 'heavy' }],
     globalSetup: ['test/support/installed.ts'],
+    setupFiles: ['test/support/properties.ts'],
     // Looks often and waits long: vitest's own second is short on a busy machine.
     expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [

@@ -1,6 +1,6 @@
 /**
- * Compiles a route's schemas when a request first needs them: all routes' together cost a start 0.1 s, 0.6 s in a
- * cold process, and most are never asked. A wrong schema shows at the first request, so a test compiles them all.
+ * Compiles a route's schemas when a request first needs them: all routes' together cost a start a quarter of a
+ * second, and most are never asked. A wrong schema shows at the first request, so a test compiles them all.
  */
 import type { FastifyServerOptions } from 'fastify';
 
