@@ -20,16 +20,27 @@ interface Acknowledged {
   readonly found: number[];
 }
 
-/** One life: runs until killed `delayMs` after it was ready; adds what it said to `told`. */
-async function liveAndDie(directory: string, delayMs: number, told: Acknowledged): Promise<number> {
+/** One life: runs until it has said so many lines, and is killed then or soon after; adds what it said to `told`. */
+async function liveAndDie(
+  directory: string,
+  { lines: wanted, delayMs }: { lines: number; delayMs: number },
+  told: Acknowledged,
+): Promise<number> {
   const process_ = spawn(process.execPath, [child, directory, ...told.found.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
-  process_.stdout.on('data', (bytes) => {
-    text += bytes;
+  let said = 0;
+  let reached = () => {};
+  const isTime = new Promise<void>((resolve) => {
+    reached = resolve;
   });
-  await once(process_.stdout, 'data');
+  process_.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+    said += part.split('\n').length - 1;
+    if (said >= wanted) reached();
+  });
+  await Promise.race([isTime, once(process_, 'close')]);
   await systemClock.sleep(delayMs);
   expect(process_.exitCode).toBeNull();
   process_.kill('SIGKILL');
@@ -122,9 +133,10 @@ test('after kill -9 at any moment everything acknowledged is there and every epo
   let random = 20_261_121;
   for (let kill = 0; kill < KILLS; kill++) {
     random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
-    // Also before the first write is through, and within the sweep at opening.
-    const delayMs = kill === 0 ? 0 : random % 700;
-    lines += await liveAndDie(directory, delayMs, told);
+    // The first before a write is through; the others by what was written, however fast that goes, and anywhere in it.
+    const life =
+      kill === 0 ? { lines: 1, delayMs: 0 } : { lines: 100 + (random % 250), delayMs: random % 20 };
+    lines += await liveAndDie(directory, life, told);
     const broker = await openEmbeddedBroker({
       directory,
       clock: systemClock,

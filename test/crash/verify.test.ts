@@ -91,7 +91,7 @@ async function askFor(url: string): Promise<void> {
 }
 
 async function ended(url: string): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 2_400; tries++) {
     const { jobs } = await getJson<{ jobs: readonly JobView[] }>(`${url}/v1/jobs`);
     const [job] = jobs;
     expect(jobs).toHaveLength(1);
@@ -100,5 +100,5 @@ async function ended(url: string): Promise<void> {
     expect(['planning', 'running']).toContain(job?.state);
     await systemClock.sleep(50);
   }
-  throw new Error('the job is not done within 30 s');
+  throw new Error('the job is not done within two minutes');
 }
