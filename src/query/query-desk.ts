@@ -51,6 +51,8 @@ export interface RunningQuery {
 /** The store counts as away after so many queries in a row that got nothing out of it. */
 const FAILURES_MAX = 3;
 const OPEN_MS = 5_000;
+/** Failures of others: this server's end, and a cluster that is only read, of which most queries know nothing. */
+const SAYS_NOTHING_OF_STORE = new Set(['STOPPING', 'READ_CLUSTER_UNAVAILABLE']);
 /** At most one slow query in so long is logged; the others are counted with the next. */
 const SLOW_LOG_EVERY_MS = 1_000;
 const LOGGED_CHARS_MAX = 2_000;
@@ -257,7 +259,7 @@ export class QueryDesk {
   }
 
   #judge(error: unknown, guard: ReadGuard): void {
-    const isAway = error instanceof RetriableError && error.code !== 'STOPPING';
+    const isAway = error instanceof RetriableError && !SAYS_NOTHING_OF_STORE.has(error.code);
     // It hung until the time was up, and nothing but the connection had come.
     const isHanging = error instanceof TimeExceeded && guard.answers <= 1;
     if (isAway || isHanging) {

@@ -86,7 +86,8 @@ export function parseReadCluster(text: string): ReadClusterAddress {
 function readClusterOf(text: string, { cassandra }: Settings, clock: Clock): ReadClusterOptions {
   const { hosts, keyspace, datacenter = cassandra.datacenter, ...span } = parseReadCluster(text);
   const config = { ...cassandra, hosts, keyspace, datacenter };
-  return { rows: cassandraWideRows({ config, clock }), ...span };
+  const name = `${hosts.join(';')}/${keyspace}`;
+  return { rows: cassandraWideRows({ config, clock }), name, ...span };
 }
 
 const invalid = (text: string, why: string): FatalError =>

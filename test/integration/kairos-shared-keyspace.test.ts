@@ -83,6 +83,7 @@ async function share(maker: keyof typeof makers): Promise<Shared> {
       ? [
           {
             rows: cassandraWideRows({ config: old }),
+            name: old.keyspace,
             fromMs: Number.NEGATIVE_INFINITY,
             toMs: OLD_UNTIL,
           },

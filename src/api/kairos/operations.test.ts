@@ -339,6 +339,35 @@ describe('a store that is away', () => {
   });
 });
 
+describe('an older cluster that is away', () => {
+  test('stops questions about its time, with its name, and no others; it is asked again each time', async () => {
+    const old = embeddedWideRows({ dataDirectory: join(directory, 'old') });
+    const answers = vi
+      .spyOn(old, 'connect')
+      .mockRejectedValue(new RetriableError('no host answers', { code: 'SINK_UNREACHABLE' }));
+    const before = Date.UTC(2000, 0);
+    const readClusters = [{ rows: old, name: 'old:9042/past', fromMs: -Infinity, toMs: before }];
+    await store.close();
+    store = new KairosStore({ rows: embeddedWideRows({ dataDirectory: directory }), readClusters });
+    await store.connect();
+    const late = { metric: 'm', tags: { host: 'h1' }, timestampMs: before + 1, value: 7n };
+    expect(await store.write([late])).toEqual([]);
+    await listen({});
+    const recent = { ...body, start_absolute: before + 1 };
+    // More often than it takes for a store to count as away.
+    for (let i = 0; i < 4; i++) {
+      const answer = await ask();
+      expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true]);
+      expect(await answer.text()).toMatch(
+        /the read cluster old:9042\/past is away.*no host answers/,
+      );
+    }
+    expect(await firstValue(await ask(recent))).toBe(7);
+    answers.mockRestore();
+    expect(await firstValue(await ask())).toBe(1);
+  });
+});
+
 describe('/api/v1', () => {
   test('lets in who has a token, and probes without', async () => {
     await listen({}, { tokens: [new Secret('sesame')] });
