@@ -1,12 +1,13 @@
 /**
  * Looks at the event loop of the process that it is preloaded into (`NODE_OPTIONS=--import`): SIGUSR2 begins,
- * SIGUSR2 again writes JSON with how long timers waited (ms) to the file LOOP_PROBE_OUT. With LOOP_PROBE_PROFILE,
+ * SIGUSR2 again writes JSON with how long timers waited and what garbage collection took (ms) to the file
+ * LOOP_PROBE_OUT. With LOOP_PROBE_PROFILE,
  * a folder, it takes a CPU profile meanwhile.
  */
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { join } from 'node:path';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks';
 
 const out = process.env.LOOP_PROBE_OUT;
 const profiles = process.env.LOOP_PROBE_PROFILE;
@@ -16,6 +17,10 @@ if (out !== undefined) {
   let session: Session | undefined;
   let began: { cpu: NodeJS.CpuUsage; used: ReturnType<typeof performance.eventLoopUtilization> };
   let running = false;
+  const pauses: number[] = [];
+  const collections = new PerformanceObserver((seen) => {
+    for (const { duration } of seen.getEntries()) pauses.push(duration);
+  });
   process.on('SIGUSR2', async () => {
     if (!running) {
       running = true;
@@ -27,12 +32,14 @@ if (out !== undefined) {
         await session.post('Profiler.start');
       }
       began = { cpu: process.cpuUsage(), used: performance.eventLoopUtilization() };
+      collections.observe({ entryTypes: ['gc'] });
       delay.reset();
       delay.enable();
       return;
     }
     running = false;
     delay.disable();
+    collections.disconnect();
     const ms = (ns: number) => Math.round(ns / 1e4) / 100;
     const { user, system } = process.cpuUsage(began.cpu);
     const { utilization, active, idle } = performance.eventLoopUtilization(began.used);
@@ -41,6 +48,9 @@ if (out !== undefined) {
       p99: ms(delay.percentile(99)),
       p999: ms(delay.percentile(99.9)),
       max: ms(delay.max),
+      gc: Math.round(pauses.reduce((sum, pause) => sum + pause, 0)),
+      gcMax: Math.round(Math.max(0, ...pauses) * 100) / 100,
+      gcOver5: pauses.filter((pause) => pause > 5).length,
       busy: Math.round(utilization * 100) / 100,
       cores: Math.round((100 * (user + system)) / 1e3 / (active + idle)) / 100,
     };
