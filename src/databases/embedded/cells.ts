@@ -59,6 +59,8 @@ export class CellTable {
   /** By row key, latin1; of the state of the table in which rows had gone `#idsDrops` times. */
   readonly #ids = new Map<string, Buffer>();
   #idsDrops = -1;
+  /** What a key is called there: writers give the same key again and again. */
+  readonly #names = new WeakMap<Buffer, string>();
 
   constructor(root: RootDatabase) {
     this.#root = root;
@@ -112,7 +114,7 @@ export class CellTable {
     for (const [i, cell] of cells.entries()) {
       if (cell.key !== key) {
         key = cell.key;
-        name = key.toString('latin1');
+        name = this.#nameOf(key);
       }
       const id = this.#ids.get(name);
       if (id !== undefined) ids[i] = id;
@@ -138,6 +140,15 @@ export class CellTable {
       }
     }
     return { ids, drops };
+  }
+
+  #nameOf(key: Buffer): string {
+    let name = this.#names.get(key);
+    if (name === undefined) {
+      name = key.toString('latin1');
+      this.#names.set(key, name);
+    }
+    return name;
   }
 
   #queue(cells: readonly Cell[], from: number, ids: readonly Buffer[], nowMs: number): void {

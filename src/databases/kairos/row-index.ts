@@ -26,6 +26,8 @@ export interface RowNeed {
   readonly row: RowKey;
   /** `rowIdentity(row)`. */
   readonly identity: string;
+  /** `timeIdentity(row)`. */
+  readonly time: string;
   /** The tags that go into the tag index. */
   readonly indexedTags: TagList;
   /** The longest life among the points; 0 = for ever. */
@@ -70,8 +72,11 @@ export class RowIndex {
     spec: RowSpec,
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, string>> {
-    const missing = () => needs.filter((need) => !this.#isKnown(need));
-    if (needs.every((need) => this.#isKnown(need))) return new Map();
+    const missing = () => {
+      const nowMs = this.#clock.now();
+      return needs.filter((need) => !this.#isKnown(need, nowMs));
+    };
+    if (missing().length === 0) return new Map();
     // One at a time, or a short life could overtake a long one between looking and writing.
     return this.#inTurn(() => this.#write(missing(), spec, signal));
   }
@@ -82,23 +87,19 @@ export class RowIndex {
     this.#times.clear();
   }
 
-  #isKnown({ row, identity, ttlSeconds }: RowNeed): boolean {
+  #isKnown({ identity, time, ttlSeconds }: RowNeed, nowMs: number): boolean {
     return (
-      this.#covers(this.#keys.get(identity), ttlSeconds) &&
-      this.#covers(this.#times.get(timeIdentity(row)), ttlSeconds)
+      this.#covers(this.#keys.get(identity), ttlSeconds, nowMs) &&
+      this.#covers(this.#times.get(time), ttlSeconds, nowMs)
     );
   }
 
-  #covers(known: Known | undefined, ttlSeconds: number): boolean {
+  #covers(known: Known | undefined, ttlSeconds: number, nowMs: number): boolean {
     return (
       known !== undefined &&
-      this.#clock.now() - known.checkedAtMs < this.#ageMaxMs &&
-      known.untilMs >= this.#untilMs(ttlSeconds)
+      nowMs - known.checkedAtMs < this.#ageMaxMs &&
+      known.untilMs >= untilMs(ttlSeconds, nowMs)
     );
-  }
-
-  #untilMs(ttlSeconds: number): number {
-    return ttlSeconds === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + ttlSeconds * 1_000;
   }
 
   async #write(
@@ -107,7 +108,10 @@ export class RowIndex {
     signal: AbortSignal | undefined,
   ): Promise<Map<string, string>> {
     const refused = new Map<string, string>();
-    const keys = needs.filter((n) => !this.#covers(this.#keys.get(n.identity), n.ttlSeconds));
+    const nowMs = this.#clock.now();
+    const keys = needs.filter(
+      (n) => !this.#covers(this.#keys.get(n.identity), n.ttlSeconds, nowMs),
+    );
     const keyRefreshes = await this.#plan(
       keys,
       spec,
@@ -123,13 +127,13 @@ export class RowIndex {
     }
 
     const times = longestByTime(
-      needs.filter((n) => !this.#covers(this.#times.get(timeIdentity(n.row)), n.ttlSeconds)),
+      needs.filter((n) => !this.#covers(this.#times.get(n.time), n.ttlSeconds, this.#clock.now())),
     );
     const timeRefreshes = await this.#plan(
       times,
       spec,
       this.#times,
-      (n) => timeIdentity(n.row),
+      (n) => n.time,
       (n) => this.#rows.hasRowTime(n.row.metric, n.row.rowTimeMs),
     );
     const refusedTimes = new Map<string, string>();
@@ -141,26 +145,24 @@ export class RowIndex {
       })),
       signal,
     )) {
-      const { row } = (timeRefreshes[index] as Refresh<RowNeed>).need;
-      refusedTimes.set(timeIdentity(row), message);
+      refusedTimes.set((timeRefreshes[index] as Refresh<RowNeed>).need.time, message);
     }
     const metrics = [...new Set(timeRefreshes.map(({ need }) => need.row.metric))];
     for (const { index, message } of await this.#rows.writeMetricNames(metrics, signal)) {
-      for (const { row } of needs) {
-        if (row.metric === metrics[index]) refusedTimes.set(timeIdentity(row), message);
+      for (const { row, time } of needs) {
+        if (row.metric === metrics[index]) refusedTimes.set(time, message);
       }
     }
 
-    for (const { row, identity } of needs) {
-      const message = refusedTimes.get(timeIdentity(row));
+    for (const { time, identity } of needs) {
+      const message = refusedTimes.get(time);
       if (message !== undefined) refused.set(identity, message);
     }
     for (const { need, known } of keyRefreshes) {
       if (!refused.has(need.identity)) this.#keys.set(need.identity, known);
     }
     for (const { need, known } of timeRefreshes) {
-      const time = timeIdentity(need.row);
-      if (!refusedTimes.has(time)) this.#times.set(time, known);
+      if (!refusedTimes.has(need.time)) this.#times.set(need.time, known);
     }
     return refused;
   }
@@ -180,13 +182,18 @@ export class RowIndex {
         if (need.ttlSeconds === 0) return forEver;
         const known = memory.get(identityOf(need));
         if (await isThere(need)) {
-          if (known === undefined || known.untilMs < this.#untilMs(need.ttlSeconds)) return forEver;
+          if (known === undefined || known.untilMs < untilMs(need.ttlSeconds, checkedAtMs))
+            return forEver;
           memory.set(identityOf(need), { ...known, checkedAtMs });
           return undefined;
         }
         // Long enough for every point with this life that the row will take (spec §7).
         const ttlSeconds = need.ttlSeconds + Math.ceil(spec.rowSpanMs / 1_000);
-        return { need, ttlSeconds, known: { untilMs: this.#untilMs(ttlSeconds), checkedAtMs } };
+        return {
+          need,
+          ttlSeconds,
+          known: { untilMs: untilMs(ttlSeconds, checkedAtMs), checkedAtMs },
+        };
       }),
     );
     return plans.filter((plan) => plan !== undefined);
@@ -199,18 +206,21 @@ export class RowIndex {
   }
 }
 
-const timeIdentity = ({ metric, rowTimeMs }: RowKey): string => `${metric}\0${rowTimeMs}`;
+/** A text that is equal exactly when two rows are of one metric and row time. */
+export const timeIdentity = ({ metric, rowTimeMs }: RowKey): string => `${metric}\0${rowTimeMs}`;
 
 /** One need per row time: the one that lives longest. */
 function longestByTime(needs: readonly RowNeed[]): RowNeed[] {
   const longest = new Map<string, RowNeed>();
   for (const need of needs) {
-    const time = timeIdentity(need.row);
-    const other = longest.get(time);
-    if (other === undefined || lifeOf(need) > lifeOf(other)) longest.set(time, need);
+    const other = longest.get(need.time);
+    if (other === undefined || lifeOf(need) > lifeOf(other)) longest.set(need.time, need);
   }
   return [...longest.values()];
 }
+
+const untilMs = (ttlSeconds: number, nowMs: number): number =>
+  ttlSeconds === 0 ? Number.POSITIVE_INFINITY : nowMs + ttlSeconds * 1_000;
 
 const lifeOf = ({ ttlSeconds }: RowNeed): number => (ttlSeconds === 0 ? Infinity : ttlSeconds);
 

@@ -6,13 +6,14 @@ import { columnOf, encodeColumn, rowTimeOf } from './column.ts';
 import { Unpacker } from './packed/unpack.ts';
 import { reasonAgainstSeries, reasonAgainstValue } from './point-check.ts';
 import { type TtlOptions, ttlOf } from './point-ttl.ts';
-import type { RowIndex, RowNeed } from './row-index.ts';
-import { encodeRowKeyParts } from './row-key.ts';
+import { type PointCell, RowGroup } from './row-group.ts';
+import { type RowIndex, timeIdentity } from './row-index.ts';
+import { encodeRowKeyParts, type RowKey } from './row-key.ts';
 import type { RowSpec } from './row-spec.ts';
 import { indexedTagsOf, type TagIndexConfig } from './tag-index.ts';
 import { formatTags, type TagList, tagListOf } from './tag-string.ts';
 import { encodeValue, typeOfValue } from './value.ts';
-import type { Cell, WideRows } from './wide-rows.ts';
+import type { WideRows } from './wide-rows.ts';
 
 export interface WriteOptions extends TtlOptions {
   /** NaN and ±Infinity: KairosDB stores them, but then fails every query that meets them. Default `reject`. */
@@ -21,24 +22,10 @@ export interface WriteOptions extends TtlOptions {
   readonly tagIndex?: TagIndexConfig;
 }
 
-/** A row that this batch writes to. */
-export interface RowGroup {
-  readonly key: Buffer;
-  need: RowNeed;
-  /** Where in the batch's cells the one of a column stands. */
-  readonly placeOf: Map<number, number>;
-}
-
-/** A cell, the point it is of, and its row. */
-export interface PointCell extends Cell {
-  readonly index: number;
-  readonly identity: string;
-}
-
 export interface Prepared {
   readonly groups: RowGroup[];
-  /** The same by the series' name, then by row time and type. */
-  readonly groupsOf: Map<string, Map<string, RowGroup>>;
+  /** The same by the row's identity. */
+  readonly groupOf: Map<string, RowGroup>;
   readonly cells: PointCell[];
   readonly rejections: Rejection[];
 }
@@ -50,11 +37,23 @@ const UNPACK_POINTS = 2_000;
 
 /** Metric and tags of points of one series, worked out once. */
 interface Series {
+  readonly metric: string;
   /** Equal for equal metric and tags, whatever objects they came in. */
   readonly name: string;
   readonly reason: string | undefined;
   readonly tags: TagList;
   readonly tagString: string;
+  /** That of its last point: the next one is most likely of it too. */
+  row: SeriesRow | undefined;
+}
+
+/** A row of a series, worked out once for many batches. */
+interface SeriesRow {
+  readonly row: RowKey;
+  readonly identity: string;
+  readonly time: string;
+  readonly indexedTags: TagList;
+  readonly key: Buffer;
 }
 
 export class PointWriter {
@@ -158,7 +157,7 @@ export class PointWriter {
     points: readonly DataPoint[],
     from: number,
     spec: RowSpec,
-    { groups, groupsOf, cells, rejections }: Prepared,
+    { groups, groupOf, cells, rejections }: Prepared,
   ): void {
     const nowMs = this.#clock.now();
     const nonFinite = this.#options.nonFinite ?? 'reject';
@@ -177,51 +176,62 @@ export class PointWriter {
         continue;
       }
       const rowTimeMs = rowTimeOf(spec, timestampMs);
-      const type = typeOfValue(value);
-      let ofSeries = groupsOf.get(series.name);
-      if (ofSeries === undefined) {
-        ofSeries = new Map();
-        groupsOf.set(series.name, ofSeries);
-      }
-      const place = `${rowTimeMs}\0${type}`;
-      let group = ofSeries.get(place);
+      const { row, identity, time, indexedTags, key } = this.#rowOf(
+        series,
+        rowTimeMs,
+        typeOfValue(value),
+      );
+      let group = groupOf.get(identity);
       if (group === undefined) {
-        const { name, tags, tagString } = series;
-        const indexedTags = indexedTagsOf(this.#options.tagIndex, metric, tags);
-        const row = { metric, rowTimeMs, type, tags };
-        const identity = `${place}\0${name}`;
-        group = {
-          key: encodeRowKeyParts(metric, rowTimeMs, type, tagString),
-          need: { row, identity, indexedTags, ttlSeconds: ttl },
-          placeOf: new Map(),
-        };
-        ofSeries.set(place, group);
+        group = new RowGroup(key, { row, identity, time, indexedTags, ttlSeconds: ttl });
+        groupOf.set(identity, group);
         groups.push(group);
-      } else if (group.need.ttlSeconds !== 0 && (ttl === 0 || ttl > group.need.ttlSeconds)) {
-        group.need = { ...group.need, ttlSeconds: ttl };
-      }
-      const columnNumber = columnOf(spec, rowTimeMs, timestampMs);
+      } else group.live(ttl);
+      const column = columnOf(spec, rowTimeMs, timestampMs);
       const cell = {
         index,
-        identity: group.need.identity,
+        identity,
         key: group.key,
-        column: encodeColumn(columnNumber),
-        value: encodeValue(value),
+        column: encodeColumn(column),
+        value: bytesOf(value),
         ttlSeconds: ttl,
       };
-      // Of several points in one cell the last: a batch has one write time, so Cassandra could not tell them apart.
-      const earlier = group.placeOf.get(columnNumber);
-      if (earlier === undefined) {
-        group.placeOf.set(columnNumber, cells.length);
-        cells.push(cell);
-      } else cells[earlier] = cell;
+      group.put(column, cell, cells);
     }
   }
+
+  #rowOf(series: Series, rowTimeMs: number, type: string): SeriesRow {
+    const last = series.row;
+    if (last !== undefined && last.row.rowTimeMs === rowTimeMs && last.row.type === type)
+      return last;
+    const { metric, name, tags, tagString } = series;
+    const row = { metric, rowTimeMs, type, tags };
+    series.row = {
+      row,
+      identity: `${rowTimeMs}\0${type}\0${name}`,
+      time: timeIdentity(row),
+      indexedTags: indexedTagsOf(this.#options.tagIndex, metric, tags),
+      key: encodeRowKeyParts(metric, rowTimeMs, type, tagString),
+    };
+    return series.row;
+  }
+}
+
+/** Whole numbers below this are encoded once, and their bytes shared: nobody writes to a cell's value. */
+const SMALL_LONGS = 256;
+const smallLongs: readonly Buffer[] = Array.from({ length: SMALL_LONGS }, (_, i) =>
+  encodeValue(BigInt(i)),
+);
+
+function bytesOf(value: DataPoint['value']): Buffer {
+  if (typeof value !== 'bigint') return encodeValue(value);
+  const small = Number(value);
+  return small >= 0 && small < SMALL_LONGS ? (smallLongs[small] as Buffer) : encodeValue(value);
 }
 
 const newlyPrepared = (): Prepared => ({
   groups: [],
-  groupsOf: new Map(),
+  groupOf: new Map(),
   cells: [],
   rejections: [],
 });
@@ -241,7 +251,8 @@ class SeriesCache {
       const reason = reasonAgainstSeries(metric, tags);
       const list = reason === undefined ? tagListOf(tags) : [];
       const tagString = formatTags(list);
-      series = { name: `${metric}\0${tagString}`, reason, tags: list, tagString };
+      const name = `${metric}\0${tagString}`;
+      series = { metric, name, reason, tags: list, tagString, row: undefined };
       byMetric.set(metric, series);
     }
     return series;

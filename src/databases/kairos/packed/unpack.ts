@@ -1,10 +1,12 @@
 /** Packed points back as cells of rows: bytes are passed on, only names of rows that must be looked up become text. */
 import { columnOf, encodeColumn, rowTimeOf } from '../column.ts';
+import { RowGroup } from '../row-group.ts';
+import { timeIdentity } from '../row-index.ts';
 import { encodeRowKeyParts } from '../row-key.ts';
 import type { RowSpec } from '../row-spec.ts';
 import { indexedTagsOf, type TagIndexConfig } from '../tag-index.ts';
 import { parseTags } from '../tag-string.ts';
-import type { Prepared, RowGroup } from '../writer.ts';
+import type { Prepared } from '../writer.ts';
 import {
   HEAD_BYTES,
   invalid,
@@ -70,12 +72,7 @@ export class Unpacker {
         value: record.subarray(start, at),
         ttlSeconds,
       };
-      // As in writer.ts: of several points in one cell the last.
-      const earlier = group.placeOf.get(column);
-      if (earlier === undefined) {
-        group.placeOf.set(column, cells.length);
-        cells.push(cell);
-      } else cells[earlier] = cell;
+      group.put(column, cell, cells);
     }
     return at;
   }
@@ -104,24 +101,18 @@ export class Unpacker {
     if (group === undefined) {
       const identity = `${rowTimeMs}\0${type}\0${metric}\0${tagString}`;
       const tags = parseTags(tagString);
-      group = {
-        key: encodeRowKeyParts(metric, rowTimeMs, type, tagString),
-        need: {
-          row: { metric, rowTimeMs, type, tags },
-          identity,
-          indexedTags: indexedTagsOf(this.#tagIndex, metric, tags),
-          ttlSeconds,
-        },
-        placeOf: new Map(),
-      };
+      const row = { metric, rowTimeMs, type, tags };
+      const indexedTags = indexedTagsOf(this.#tagIndex, metric, tags);
+      group = new RowGroup(encodeRowKeyParts(metric, rowTimeMs, type, tagString), {
+        row,
+        identity,
+        time: timeIdentity(row),
+        indexedTags,
+        ttlSeconds,
+      });
       byTime.set(rowTimeMs, group);
       this.#prepared.groups.push(group);
-    } else if (
-      group.need.ttlSeconds !== 0 &&
-      (ttlSeconds === 0 || ttlSeconds > group.need.ttlSeconds)
-    ) {
-      group.need = { ...group.need, ttlSeconds };
-    }
+    } else group.live(ttlSeconds);
     return group;
   }
 }
