@@ -61,14 +61,17 @@ export function fleetFrom({ store, tasks, clock }: FleetParts): FleetPort {
   const series = (query: FleetSeriesQuery) => seriesOf(query, store(), tasks());
   return {
     async hosts() {
-      const states = new Map(
-        store()
-          .hosts()
-          .map((state) => [state.host, state]),
-      );
+      const states = new Map<string, FleetHostState>();
       for (const task of tasks())
         for (const [name, state] of hostsIn(task)?.entries() ?? [])
           states.set(name, newer(state, states.get(name)));
+      // Of a host that is up the store has nothing newer; reading it is most of the work. One that a task has not
+      // heard of for longer may have moved to another partition, and so to another process.
+      const up = new Set<string>();
+      for (const [name, { lastSeen }] of states)
+        if (statusOf(clock.now() - lastSeen) === 'up') up.add(name);
+      for (const state of store().hosts(up))
+        states.set(state.host, newer(state, states.get(state.host)));
       return [...states.values()].sort((a, b) => (a.host < b.host ? -1 : 1)).map(shown);
     },
     async host(name) {

@@ -195,6 +195,46 @@ describe.skipIf(executable === undefined)('the dashboard', () => {
       expect(await page.locator('.graph .edge').count()).toBe(graph.edges.length);
     });
 
+    test('an alert that fires is acknowledged and silenced from its page, and the engine keeps it', async () => {
+      const now = systemClock.now();
+      const place = { host: 'hot-1', region: 'eu', environment: 'test', metricType: 'cpu' };
+      const readings = Array.from({ length: 120 }, (_, i) => ({
+        ...place,
+        timestamp: now - (120 - i) * 10_000,
+        fields: { usage_percent: 97 },
+      }));
+      const response = await fetch(`${url}/v1/topics/system.metrics/records`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: readings.map((reading) => `${JSON.stringify(reading)}\n`).join(''),
+      });
+      expect(response.status).toBe(200);
+      const page = await open(`${url}/#/alerts`);
+      const item = page.locator('.alert', { hasText: 'cpu: hot-1' });
+      await item.getByRole('button', { name: /Acknowledge/ }).click();
+      await page.locator('dialog input').first().fill('ada');
+      await page.getByRole('button', { name: 'Acknowledge', exact: true }).last().click();
+      await item.getByText('Acknowledged by ada').waitFor();
+      await item.getByRole('button', { name: /Silence/ }).click();
+      await page.getByRole('button', { name: 'Silence', exact: true }).last().click();
+      await item.getByText('Silenced').waitFor();
+      const { firing } = await getJson<{
+        firing: {
+          subject: string;
+          acknowledged: { by: string } | null;
+          silencedBy: string | null;
+        }[];
+      }>(`${url}/v1/alerts`);
+      const { silences } = await getJson<{ silences: { id: string; matchers: object }[] }>(
+        `${url}/v1/alerts/silences`,
+      );
+      expect(silences.map(({ matchers }) => matchers)).toEqual([{ rule: 'cpu', subject: 'hot-1' }]);
+      const mine = firing.filter(({ subject }) => subject === 'hot-1');
+      expect(mine).toMatchObject([{ acknowledged: { by: 'ada' } }]);
+      await page.locator('[data-silence]').getByRole('button', { name: 'End' }).click();
+      await page.getByText('None in force.').waitFor();
+    });
+
     test('a feed that is cut says so, and comes back by itself', async () => {
       const data = await temporaryDirectory();
       const first = EngineProcess.forThisTest({ data });

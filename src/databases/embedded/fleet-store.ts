@@ -88,8 +88,15 @@ export class FleetStore {
     });
   }
 
-  hosts(): readonly FleetHostState[] {
-    return this.#values<FleetHostState>(['host'], ['host~']);
+  /** All but those whose state one has already. */
+  hosts(known: ReadonlySet<string> = new Set()): readonly FleetHostState[] {
+    const found: FleetHostState[] = [];
+    for (const key of this.#db.getKeys({ start: ['host'], end: ['host~'] })) {
+      const name = (key as unknown as readonly string[])[1] as string;
+      const state = known.has(name) ? undefined : this.host(name);
+      if (state !== undefined) found.push(state);
+    }
+    return found;
   }
 
   host(name: string): FleetHostState | undefined {
