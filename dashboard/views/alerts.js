@@ -21,6 +21,10 @@ export const lead = 'What needs somebody, judged in the stream on event time.';
 
 const tone = ({ severity, state }) =>
   state === 'resolved' ? 'good' : severity === 'critical' ? 'bad' : 'warn';
+/** What fires before what may, the critical before the rest, then the newest. */
+const rank = ({ state, severity }) =>
+  (state === 'firing' ? 0 : 2) + (severity === 'critical' ? 0 : 1);
+const byUrgency = (a, b) => rank(a) - rank(b) || b.startedAt - a.startedAt;
 const valueText = ({ value, threshold }) =>
   value === null
     ? '–'
@@ -226,7 +230,7 @@ export function show(main, { signal }) {
       place: firingNote,
       load: () => get('/v1/alerts', { limit: 200 }, signal),
       draw: ({ firing: now, pending, history: past }) => {
-        drawFiring([...now, ...pending]);
+        drawFiring([...now, ...pending].sort(byUrgency));
         replace(
           firingNote,
           now.length + pending.length > 0

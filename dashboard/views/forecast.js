@@ -64,7 +64,8 @@ export function showForecast(panel, { host, place, signal }) {
         signal,
       ),
     draw: (forecast) => {
-      if (forecast === undefined || forecast.model === null) {
+      chart.root.hidden = forecast === undefined || forecast.model === null;
+      if (chart.root.hidden) {
         replace(verdict);
         return replace(
           note,

@@ -10,8 +10,13 @@ export const title = 'Overview';
 export const lead = 'What flows in this engine, now.';
 
 const isInternal = (name) => name.startsWith('tidemark.');
-/** Ends of time: a recording that is through. */
-const isReal = (watermark) => watermark !== null && watermark < Date.now() + 3_600_000;
+const DAY_MS = 86_400_000;
+/** Times just after 1970 are of what has not been told any, the end of time is of a recording that is through. */
+const isReal = (watermark) => watermark > DAY_MS && watermark < Date.now() + 3_600_000;
+const isOver = (watermark) => watermark !== null && watermark > DAY_MS && !isReal(watermark);
+/** A topic of dead letters shows once there are some. */
+const isShown = ({ name, records }) =>
+  !isInternal(name) && (records > 0 || !name.endsWith('.dead-letter'));
 
 export function show(main, { signal, annotations }) {
   const spark = sparkline('Records per second over the last minutes');
@@ -70,7 +75,11 @@ export function show(main, { signal, annotations }) {
       ),
       panel('Topologies', {}, topologies.root),
       panel('Sinks', { hint: 'the backlog is the topic itself' }, sinks.root, sinksNote),
-      panel('Topics', { wide: true }, topics.root),
+      panel(
+        'Topics',
+        { wide: true, hint: 'those of dead letters once they hold any' },
+        topics.root,
+      ),
     ),
   );
 
@@ -82,25 +91,21 @@ export function show(main, { signal, annotations }) {
     drawChart(latest, samples);
     drawTopologies(latest);
     drawSinks(latest);
-    reconcile(
-      topics.body,
-      latest.topics.filter(({ name }) => !isInternal(name)),
-      {
-        key: ({ name }) => name,
-        make: ({ name }) =>
-          h(
-            'tr',
-            { 'data-topic': name },
-            cell(name),
-            cell('', { number: true }),
-            cell('', { number: true }),
-          ),
-        update: (row, { rate, records }) => {
-          setText(row.children[1], f.rate(rate));
-          setText(row.children[2], f.count(records));
-        },
+    reconcile(topics.body, latest.topics.filter(isShown), {
+      key: ({ name }) => name,
+      make: ({ name }) =>
+        h(
+          'tr',
+          { 'data-topic': name },
+          cell(name),
+          cell('', { number: true }),
+          cell('', { number: true }),
+        ),
+      update: (row, { rate, records }) => {
+        setText(row.children[1], f.rate(rate));
+        setText(row.children[2], f.count(records));
       },
-    );
+    });
   };
 
   const isFeed = (name, { sinks: known }) => known.some(({ sink }) => sink === name);
@@ -140,15 +145,19 @@ export function show(main, { signal, annotations }) {
             : 'waiting to be read',
       tone: lag > 100_000 ? 'warn' : '',
     });
-    const watermark = engines
-      .map((each) => each.watermark)
-      .filter(isReal)
-      .sort((a, b) => a - b)[0];
+    // The votes' own, where there are votes: alerts and feeds behind them lag by their windows.
+    const votes = engines.find(({ name }) => name === 'vote-latency')?.watermark;
+    const watermark = isReal(votes)
+      ? votes
+      : engines
+          .map((each) => each.watermark)
+          .filter(isReal)
+          .sort((a, b) => a - b)[0];
     tiles.watermark.set(
       watermark === undefined
         ? {
             value: '–',
-            note: engines.some((each) => each.watermark !== null)
+            note: engines.some((each) => isOver(each.watermark))
               ? 'the recording is through'
               : 'no record yet',
           }
@@ -180,7 +189,7 @@ export function show(main, { signal, annotations }) {
   }
 
   const behind = (watermark, now) =>
-    now - watermark > 86_400_000
+    now - watermark > DAY_MS
       ? `event time, ${f.day(watermark)}`
       : `${f.span(Math.max(0, now - watermark))} behind the clock`;
 
@@ -217,7 +226,7 @@ export function show(main, { signal, annotations }) {
         setText(row.children[3], f.count(lag));
         setText(
           row.children[4],
-          isReal(watermark) ? f.time(watermark) : watermark === null ? '–' : 'the end',
+          isReal(watermark) ? f.time(watermark) : isOver(watermark) ? 'the end' : '–',
         );
         setText(row.children[5], f.count(restarts));
       },
