@@ -126,6 +126,9 @@ describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
       expect((await contents(bucket)).target).toMatchObject({ points: [] });
       const done = await copy(bucket, [...words, '--json']);
       expect(JSON.parse(done.out)).toMatchObject({ state: 'done', progress: { done: 200 } });
+      const nowhere = await copy(bucket, ['--database', 'nosuch']);
+      expect(nowhere.code).toBe(1);
+      expect(nowhere.err).toMatch(/no database "nosuch"; this user sees: .*INFLUX_NOT_FOUND/);
       const wrong = await copy(bucket, ['--measurement', 'cpuu']);
       expect(wrong.code).not.toBe(0);
       expect(wrong.err).toContain('cpu, cpu_total, disk');

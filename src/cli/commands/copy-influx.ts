@@ -1,15 +1,15 @@
 /** `tidemark copy-influx`: an InfluxDB 1.x (or 2.x) into a 1.8 or 2.x, exactly, resumable, read back and compared. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { FatalError, messageOf } from '../../model/index.ts';
 import { type CliContext, type SettingsFlags, settingsFrom } from '../context.ts';
+import { type JobFlags, runOf, timeOf, withJob } from '../job-options.ts';
 import { runJob } from '../run-job.ts';
 import { renderTable } from '../table.ts';
 import { write } from '../terminal.ts';
 import { collect, UsageError, wholeNumber } from '../usage.ts';
 
-interface Flags extends SettingsFlags {
+interface Flags extends JobFlags {
   readonly from?: string;
   readonly database: string;
   readonly retentionPolicy?: string;
@@ -25,18 +25,12 @@ interface Flags extends SettingsFlags {
   readonly since?: string;
   readonly until?: string;
   readonly maxRows: number;
-  readonly concurrency: number;
-  readonly attempts: number;
-  readonly backoffBaseMs: number;
   readonly ca?: string;
-  readonly state?: string;
   readonly dryRun?: boolean;
-  readonly fresh?: boolean;
-  readonly json?: boolean;
 }
 
 export function copyInfluxCommand(context: CliContext): Command {
-  return new Command('copy-influx')
+  const command = new Command('copy-influx')
     .description('copy an InfluxDB 1.x database into InfluxDB 1.8 or 2.x, exactly and resumably')
     .option('--from <address>', 'the source, such as http://old:8086 (default: COPY_FROM_URL)')
     .requiredOption('--database <name>', 'the database to copy')
@@ -53,17 +47,13 @@ export function copyInfluxCommand(context: CliContext): Command {
     .option('--since <time>', 'from here on, ms or ISO 8601 (default: the first point)')
     .option('--until <time>', 'up to here, exclusive (default: now, at the first start)')
     .option('--max-rows <n>', 'rows that one query asks for, at most', wholeNumber(1), 50_000)
-    .option('--concurrency <n>', 'queries to the source at once', wholeNumber(1), 1)
-    .option('--attempts <n>', 'attempts per unit before it is listed as failed', wholeNumber(0), 10)
-    .option('--backoff-base-ms <ms>', 'first wait after a failure', wholeNumber(0), 1_000)
     .option('--ca <file>', 'PEM file of the authority that signed a server’s certificate')
-    .option('--state <directory>', 'where the job is kept (default: copy-influx in --data)')
-    .option('--dry-run', 'print what would be copied')
-    .option('--fresh', 'forget what an earlier run of the same command did')
-    .option('--config <file>', 'configuration file (default: tidemark.config.json)')
-    .option('--data <directory>', 'data directory')
-    .option('--json', 'print the report as JSON')
-    .action((flags: Flags) => copy(context, flags));
+    .option('--dry-run', 'print what would be copied');
+  return withJob(command, {
+    concurrently: 'queries to the source',
+    concurrency: 1,
+    json: 'print the report as JSON',
+  }).action((flags: Flags) => copy(context, flags));
 }
 
 async function copy(context: CliContext, flags: Flags): Promise<void> {
@@ -104,18 +94,15 @@ async function copy(context: CliContext, flags: Flags): Promise<void> {
     queriesMax: flags.concurrency,
     maxRows: flags.maxRows,
   };
-  const { parseTime } = await import('../../api/index.ts');
-  const nsOf = (name: string, text: string | undefined): string | null => {
-    if (text === undefined) return null;
-    const ms = parseTime(text);
-    if (ms === undefined) throw new UsageError(`${name}: expected ms or ISO 8601, got ${text}`);
-    return String(BigInt(ms) * 1_000_000n);
+  const nsOf = async (name: string, given: string | undefined): Promise<string | null> => {
+    const ms = await timeOf(name, given);
+    return ms === undefined ? null : String(BigInt(ms) * 1_000_000n);
   };
   const { copySeries, unitsAtOnce } = await import('../../jobs/index.ts');
-  const until = nsOf('--until', flags.until);
+  const until = await nsOf('--until', flags.until);
   const input = copyInput(options, {
     measurements: flags.measurement ?? [],
-    since: nsOf('--since', flags.since),
+    since: await nsOf('--since', flags.since),
     until: until ?? String(BigInt(terminal.clock.now()) * 1_000_000n),
   });
   const kind = copySeries(await joinInfluxes(options));
@@ -133,15 +120,12 @@ async function copy(context: CliContext, flags: Flags): Promise<void> {
     return;
   }
   await runJob(context, {
-    directory: flags.state ?? join(settings.data, 'copy-influx'),
+    ...runOf('copy-influx', flags, settings),
     kind,
     input,
     // Without --until, now is another time at each start, and yet it is the same job.
     identity: { ...input, until },
     concurrency: unitsAtOnce(flags.concurrency),
-    policy: { attemptsMax: flags.attempts, backoffBaseMs: flags.backoffBaseMs },
-    fresh: flags.fresh,
-    json: flags.json,
   });
 }
 

@@ -3,10 +3,10 @@ import { Command } from 'commander';
 import type { JobReport, JobView, VerifyRequest, VerifyResult } from '../../jobs/index.ts';
 import { FatalError } from '../../model/index.ts';
 import { type CliContext, type ReachFlags, withClient, withReach } from '../context.ts';
+import { timeOf } from '../job-options.ts';
 import { showProgress } from '../progress.ts';
 import { renderTable, timeText } from '../table.ts';
 import { write } from '../terminal.ts';
-import { UsageError } from '../usage.ts';
 
 const POLL_MS = 200;
 
@@ -86,13 +86,4 @@ function hoursText({ results }: JobReport): string {
     ]),
   );
   return `\n${table.trimEnd()}`;
-}
-
-async function timeOf(option: string, given: string | undefined): Promise<number | undefined> {
-  if (given === undefined) return undefined;
-  // Loaded here, since that room brings the HTTP server with it.
-  const { parseTime } = await import('../../api/index.ts');
-  const time = parseTime(given);
-  if (time !== undefined) return time;
-  throw new UsageError(`${option} takes ms or ISO 8601 such as 2026-01-31, not ${given}`);
 }

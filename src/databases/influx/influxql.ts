@@ -81,7 +81,20 @@ export class InfluxqlReader {
   }
 
   async measurements(signal: AbortSignal): Promise<readonly string[]> {
-    return (await this.#column('SHOW MEASUREMENTS', 'name', signal)).sort();
+    const found = await this.#column('SHOW MEASUREMENTS', 'name', signal);
+    if (found.length === 0) await this.#expectDatabase(signal);
+    return found.sort();
+  }
+
+  /** A 1.x says of a database that it has not only that it is empty. */
+  async #expectDatabase(signal: AbortSignal): Promise<void> {
+    const { database, who, url } = this.#config;
+    const known = await this.#column('SHOW DATABASES', 'name', signal);
+    if (known.includes(database)) return;
+    throw new FatalError(
+      `${who} at ${url} has no database ${JSON.stringify(database)}; this user sees: ${known.join(', ') || 'none'}`,
+      { code: 'INFLUX_NOT_FOUND' },
+    );
   }
 
   async schema(measurement: string, signal: AbortSignal): Promise<MeasurementSchema> {
