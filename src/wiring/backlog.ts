@@ -105,9 +105,19 @@ async function measure(
   return {
     from: first,
     points: Math.round(records * meanPoints),
-    bytes: Math.round(records * (batch.byteLength / batch.count)),
+    bytes: Math.round(records * (bytesIn(batch) / batch.count)),
     oldestMs: batch.timestamps[0],
   };
+}
+
+/** Of keys and values; a batch's own bytes may hold records before its first one too. */
+function bytesIn({ count, keyStart, keyEnd, valueStart, valueEnd }: RecordBatch): number {
+  let bytes = 0;
+  for (let i = 0; i < count; i++) {
+    bytes += (keyEnd[i] as number) - (keyStart[i] as number);
+    bytes += (valueEnd[i] as number) - (valueStart[i] as number);
+  }
+  return bytes;
 }
 
 function pointsIn(batch: RecordBatch, weigh: (value: Buffer) => number): number {

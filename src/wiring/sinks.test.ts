@@ -118,6 +118,22 @@ describe('a sink', () => {
     expect(test.engine.sinks.blocked('numbers')).toBeUndefined();
   });
 
+  it('that is away keeps as many bytes as may wait, however its records were appended', async () => {
+    const test = await openSinks({
+      SINK_BACKLOG_BYTES_MAX: '400',
+      SINK_BACKLOG_POLICY: 'drop-oldest',
+    });
+    test.world.away = true;
+    const values = range(1_000, 1_100).map((n) => ({ key: null, value: JSON.stringify({ n }) }));
+    await test.engine.broker.append('numbers', values);
+    await wait(async () =>
+      expect(await test.engine.backlog()).toMatchObject({ points: 40, bytes: 400, dropped: 60 }),
+    );
+    test.world.away = false;
+    await wait(() => expect(test.stored.length).toBe(40));
+    expect(inOrder(test.stored)).toEqual(range(1_060, 1_100));
+  });
+
   it('that is away blocks what it reads and what that is derived from, until it has caught up', async () => {
     const test = await openSinks({ SINK_BACKLOG_POINTS_MAX: '40' });
     test.world.away = true;
