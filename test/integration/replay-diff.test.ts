@@ -10,7 +10,7 @@ import { simulateVotes } from '../../src/collect/index.ts';
 import { silentLogger, systemClock } from '../../src/runtime/index.ts';
 import { CommandProcess } from '../support/command-process.ts';
 import { temporaryDirectory } from '../support/embedded-broker.ts';
-import { EngineProcess, settled } from '../support/engine-process.ts';
+import { EngineProcess, getJson, settled } from '../support/engine-process.ts';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
 const widths = { '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000 };
@@ -107,6 +107,18 @@ async function diff(...words: string[]) {
   return { code, printed: command.printed };
 }
 
+/** Of a grace of 5 s instead of 30 s. */
+function expectWindowsBetween(report: NonNullable<ReplayJob['diff']>): void {
+  const found = report.series.flatMap(({ topic, key, windows }) =>
+    windows.map(({ start }) => `${topic} ${key.replace(/ testnet$/, '')} ${start}`),
+  );
+  const expected = windowsBetween(5_000, 30_000);
+  expect(expected.size).toBeGreaterThan(20);
+  expect(found.sort()).toEqual([...expected].sort());
+  expect(report.different).toBe(expected.size);
+  expect(report.equal).toBeGreaterThan(expected.size);
+}
+
 const stored = async (): Promise<string> => {
   const topics = await fetch(`${await engine.url()}/v1/topics?internal=true`);
   return JSON.stringify(
@@ -123,15 +135,7 @@ describe('replay --diff of a file, beside the engine that runs', () => {
     const before = await stored();
     const { code, printed } = await diff(file, '--from', 'beginning', '--json');
     expect(code, printed).toBe(1);
-    const { diff: report } = JSON.parse(printed) as { diff: NonNullable<ReplayJob['diff']> };
-    const found = report.series.flatMap(({ topic, key, windows }) =>
-      windows.map(({ start }) => `${topic} ${key.replace(/ testnet$/, '')} ${start}`),
-    );
-    const expected = windowsBetween(5_000, 30_000);
-    expect(expected.size).toBeGreaterThan(20);
-    expect(found.sort()).toEqual([...expected].sort());
-    expect(report.different).toBe(expected.size);
-    expect(report.equal).toBeGreaterThan(expected.size);
+    expectWindowsBetween(JSON.parse(printed).diff);
     expect(await stored()).toBe(before);
   });
 
@@ -148,5 +152,28 @@ describe('replay --diff of a file, beside the engine that runs', () => {
     const { code, printed } = await diff(join(project, 'examples/word-count.ts'), '--from', '0');
     expect(code).not.toBe(0);
     expect(printed).toMatch(/has no topic lines, which word-count reads/);
+  });
+
+  test('an engine that was started with the change says the same over HTTP of what the old one stored', async () => {
+    const file = await changedTopology('GRACE_MS = seconds(30)', 'GRACE_MS = seconds(5)');
+    await engine.stop();
+    engine = new EngineProcess({ data, flags: ['--topology', file] });
+    await settled([engine], { withinMs: 60_000, quietMs: 1_000 });
+    const url = `${await engine.url()}/v1/replays`;
+    const before = await stored();
+    const asked = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'vote-latency', from: { offset: 0 }, diff: true }),
+    });
+    expect(asked.status).toBe(202);
+    let job = (await asked.json()) as ReplayJob;
+    while (job.state === 'running') {
+      await systemClock.sleep(50);
+      job = await getJson<ReplayJob>(`${url}/${job.id}`);
+    }
+    expect(job.error).toBeNull();
+    expectWindowsBetween(job.diff as NonNullable<ReplayJob['diff']>);
+    expect(await stored()).toBe(before);
   });
 });
