@@ -61,7 +61,7 @@ import type { RunningFeed } from './wiring/running-feed.ts';
 import { Sinks } from './wiring/sinks.ts';
 import { storedQueries } from './wiring/stored-queries.ts';
 import { drawingOf, taskView } from './wiring/topology-view.ts';
-import { verifiedSinks } from './wiring/verified-sinks.ts';
+import { verifiedSinks } from './wiring/verified/index.ts';
 
 export interface EngineOptions {
   /** Default: the settings'. */
@@ -199,14 +199,17 @@ class RunningEngine implements Engine {
       liveLag: () => this.#liveLag(),
     });
     this.#rollups = openRollups(settings, { store: this.#databases.kairos, clock, logger });
-    const sinks = verifiedSinks({
-      feeds,
-      replayed,
-      influx: influxOf(settings),
-      kairos: store,
-      clock,
+    const verify = verifyKind({
+      broker,
+      sinks: () =>
+        verifiedSinks({
+          ...(this.#databases as Databases),
+          feeds: this.#allFeeds(),
+          replayed,
+          influx: influxOf(settings),
+          clock,
+        }),
     });
-    const verify = verifyKind({ broker, sinks });
     const copy = copyJob(settings, clock);
     const migrate = migrateJob({ settings, clock, view: this.view });
     const kinds = [replays, verify, copy, migrate];

@@ -1,21 +1,21 @@
 /** `tidemark verify`: what a database lost, changed or was given behind the engine's back is found, and mended. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { simulateVotes } from '../../src/collect/index.ts';
 import { InfluxSink, setupBuckets } from '../../src/databases/influx/index.ts';
-import { type KairosStore, setupKairos } from '../../src/databases/kairos/index.ts';
-import type { JobReport, VerifyResult } from '../../src/jobs/index.ts';
-import { type Engine, startEngine } from '../../src/main.ts';
+import { setupKairos } from '../../src/databases/kairos/index.ts';
 import type { DataPoint, Point } from '../../src/model/index.ts';
-import { loadSettings, silentLogger } from '../../src/runtime/index.ts';
 import { votePoint } from '../../topologies/index.ts';
 import { dropKeyspace } from '../support/cassandra.ts';
-import { runCommand } from '../support/command.ts';
 import { dropBucket, INFLUX_NAMES, influxCall, influxFromEnvironment } from '../support/influx.ts';
 import { needs } from '../support/require.ts';
 import { newRun, type RunNames, runNames } from '../support/run-names.ts';
+import {
+  clean,
+  hoursThatDiffer,
+  sums,
+  type VerifiedEngine,
+  verifiedEngine,
+} from '../support/verified-engine.ts';
 
 const HOUR_MS = 3_600_000;
 const START_MS = 1_757_500_200_000;
@@ -42,17 +42,9 @@ const voteTimes = [
   ).values(),
 ] as number[];
 
-interface Running {
-  readonly engine: Engine;
-  readonly store: KairosStore;
+interface Running extends VerifiedEngine {
   readonly names: RunNames;
-  verify(sink: string, ...words: string[]): Promise<{ code: number; report: Reported }>;
-  close(): Promise<void>;
 }
-
-type Reported = Omit<JobReport, 'results'> & {
-  readonly results: readonly { readonly result: VerifyResult }[];
-};
 
 async function run(
   environment: Record<string, string | undefined>,
@@ -60,52 +52,12 @@ async function run(
 ): Promise<Running> {
   const names = runNames(newRun());
   await prepare(names);
-  const data = await mkdtemp(join(tmpdir(), 'tidemark-verify-'));
-  const { settings } = loadSettings({
-    environment: { TIDEMARK_EPOCH_INTERVAL_MS: '50', TIDEMARK_PARTITIONS: '2', ...environment },
-    flags: { data, port: '0' },
-  });
-  const engine = await startEngine(settings, {
-    roles: ['engine', 'sinks', 'api'],
-    topologies: [names.topology],
-    feeds: names.feeds,
-    logger: silentLogger,
-  });
-  await engine.broker.append(names.topics.votes, votes);
-  await engine.finish(names.topology.name);
-  return {
-    engine,
-    names,
-    store: engine.view.kairos as KairosStore,
-    async verify(sink, ...words) {
-      const all = ['verify', sink, '--url', engine.url ?? '', '--json', ...words];
-      const { code, out } = await runCommand(all);
-      return { code, report: JSON.parse(out) as Reported };
-    },
-    async close() {
-      await engine.stop();
-      await rm(data, { recursive: true, force: true });
-    },
-  };
+  const { topology, feeds } = names;
+  const running = await verifiedEngine(environment, { topologies: [topology], feeds });
+  await running.engine.broker.append(names.topics.votes, votes);
+  await running.engine.finish(topology.name);
+  return { ...running, names };
 }
-
-const sums = ({ results }: Reported) => {
-  const of = (name: keyof VerifyResult) =>
-    results.reduce((sum, { result }) => sum + (result[name] as number), 0);
-  return {
-    expected: of('expected'),
-    missing: of('missing'),
-    different: of('different'),
-    extra: of('extra'),
-    repaired: of('repaired'),
-  };
-};
-const clean = { missing: 0, different: 0, extra: 0, repaired: 0 };
-const hoursThatDiffer = ({ results }: Reported) =>
-  results
-    .map(({ result }) => result)
-    .filter((r) => r.expectedHash !== r.storedHash)
-    .map(({ fromMs }) => new Date(fromMs).toISOString().slice(0, 13));
 
 describe.each([
   ['the embedded store', []],

@@ -12,6 +12,7 @@ export function ingestInto(store: KairosStore): PointLog {
     const logged = records.map(({ value }) => ({
       partition: 0,
       offset: offset++,
+      appendedAtMs: systemClock.now(),
       bytes: value as Buffer,
     }));
     await sink.write(logged);

@@ -116,6 +116,23 @@ export class FleetStore {
     return this.#rollups.read({ name: host, seriesPrefixes, ...range });
   }
 
+  /** All of a step in a half-open range of window starts, in pages. */
+  rollupsWithin(
+    step: RollupStep,
+    range: { readonly fromMs: number; readonly toMs: number },
+  ): AsyncGenerator<readonly KeptRollup[]> {
+    return this.#rollups.within(step, range);
+  }
+
+  /** What is older, of rollups of a step or of anomalies, may be gone. */
+  keptSinceMs(of: RollupStep | 'anomaly'): number {
+    if (of !== 'anomaly') return this.#rollups.keptSinceMs(of);
+    const newest = { start: ['anomaly~'], end: ['anomaly'], reverse: true, limit: 1 };
+    const seen = this.hosts().map(({ lastSeen }) => lastSeen);
+    for (const key of this.#db.getKeys(newest as never)) seen.push((key as Key)[1] as number);
+    return Math.max(...seen, Number.NEGATIVE_INFINITY) - ANOMALY_KEEP_MS;
+  }
+
   /** Newest first, those that `fits` says true of, at most `limit`. */
   anomalies(
     range: { readonly from: number; readonly to: number },
@@ -135,7 +152,8 @@ export class FleetStore {
 
   /** By time. */
   annotations(): readonly StoredAnnotation[] {
-    return this.#values<StoredAnnotation>(['annotation'], ['annotation~']);
+    // Up to where `annotation-time` begins.
+    return this.#values<StoredAnnotation>(['annotation'], ['annotation-']);
   }
 
   annotation(id: string): StoredAnnotation | undefined {

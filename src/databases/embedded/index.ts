@@ -8,4 +8,4 @@ export {
 } from './fleet-store.ts';
 export { type RollupQuery, RollupStore } from './rollup-store.ts';
 export { type EmbeddedWideRowsOptions, embeddedWideRows } from './wide-rows.ts';
-export { type RollupStep, WindowStore } from './window-store.ts';
+export { type RollupStep, rollupStepOf, WindowStore } from './window-store.ts';

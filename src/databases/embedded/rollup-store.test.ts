@@ -41,3 +41,29 @@ test('the newest rollup of a key is found whatever its network and day', async (
   expect(newest('c')).toBeUndefined();
   expect(store.newest({ scope: 'validator', id: 'a', step: '1h' })).toBeUndefined();
 });
+
+test('a range holds exactly the rollups of its step that start in it, of all keys and days', async () => {
+  const store = new RollupStore(await temporaryDirectory());
+  onTestFinished(() => store.close());
+  expect(store.keptSinceMs('5m')).toBe(Number.NEGATIVE_INFINITY);
+  const hour = (id: string, start: number): Rollup => ({
+    ...rollup(id, start),
+    window: { start, end: start + minutes(60) },
+  });
+  const starts = Array.from({ length: 40 }, (_, n) => DAY - minutes(100) + n * minutes(5));
+  await store.put(['a', 'ab', 'b'].flatMap((id) => starts.map((start) => rollup(id, start))));
+  await store.put([rollup('a', DAY, 'devnet'), hour('a', DAY)]);
+  const found: string[] = [];
+  const range = { fromMs: DAY - minutes(5), toMs: DAY + minutes(5) };
+  for await (const page of store.within('5m', range)) {
+    found.push(...page.map(({ id, network, window }) => `${id} ${network} ${window.start - DAY}`));
+  }
+  const before = -minutes(5);
+  expect(found.sort()).toEqual(
+    [
+      ...['a', 'ab', 'b'].flatMap((id) => [`${id} testnet ${before}`, `${id} testnet 0`]),
+      'a devnet 0',
+    ].sort(),
+  );
+  expect(store.keptSinceMs('5m')).toBe(DAY - days(7));
+});

@@ -39,6 +39,19 @@ export class RollupStore {
     return this.#windows.read({ name: `${scope}:${id}`, ...range });
   }
 
+  /** All of a step in a half-open range of window starts, in pages. */
+  within(
+    step: RollupStep,
+    range: { readonly fromMs: number; readonly toMs: number },
+  ): AsyncGenerator<readonly Rollup[]> {
+    return this.#windows.within(step, range);
+  }
+
+  /** What is older of a step may be gone. */
+  keptSinceMs(step: RollupStep): number {
+    return this.#windows.keptSinceMs(step);
+  }
+
   /** The newest rollup of a key that is stored; undefined when none is. */
   newest({ scope, id, step }: Pick<RollupQuery, 'scope' | 'id' | 'step'>): Rollup | undefined {
     return this.#windows.newest(`${scope}:${id}`, step);

@@ -38,6 +38,8 @@ export interface WindowQuery {
 const DAY_MS = days(1);
 /** Results in one transaction, which holds the event loop for some 2 ms. */
 const PUT_RESULTS = 100;
+/** Results of a page, about. */
+const PAGE_RESULTS = 500;
 /** Of what is too old so many go with each transaction: as many as come, several times over. */
 const EXPIRE_KEYS = 500;
 
@@ -98,6 +100,39 @@ export class WindowStore<R extends StoredWindow> {
     }
   }
 
+  /** All results whose windows start in a half-open range, in pages. A series of a day without any costs two seeks. */
+  async *within(
+    step: RollupStep,
+    { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+  ): AsyncGenerator<readonly R[]> {
+    let page: R[] = [];
+    const from = [step, dayOf(fromMs)] as unknown as Key;
+    const end = [step, dayOf(toMs - 1) + 1] as unknown as Key;
+    for (let at = this.#firstKey(from, end); at !== undefined; ) {
+      const [, day, name, series] = at;
+      const range = {
+        start: [step, day, name, series, fromMs] as Key,
+        end: [step, day, name, series, toMs] as Key,
+      };
+      for (const { value } of this.#db.getRange(range)) page.push(JSON.parse(value) as R);
+      if (page.length >= PAGE_RESULTS) {
+        yield page;
+        page = [];
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      at = this.#firstKey([step, day, name, series, Number.MAX_SAFE_INTEGER], end);
+    }
+    yield page;
+  }
+
+  /** What is older may be gone; -Infinity while nothing is stored. */
+  keptSinceMs(step: RollupStep): number {
+    const newest = this.#newest(step);
+    return newest === undefined
+      ? Number.NEGATIVE_INFINITY
+      : (newest - this.#keepDays(step)) * DAY_MS;
+  }
+
   /** The newest result of a name, whichever its series; undefined when none is stored. A seek a day without one. */
   newest(name: string, step: RollupStep): R | undefined {
     const last = this.#newest(step);
@@ -119,6 +154,11 @@ export class WindowStore<R extends StoredWindow> {
 
   async close(): Promise<void> {
     await this.#db.close();
+  }
+
+  #firstKey(start: Key, end: Key): Key | undefined {
+    for (const key of this.#db.getKeys({ start, end, limit: 1 })) return key;
+    return undefined;
   }
 
   #newest(step: RollupStep): number | undefined {
@@ -159,12 +199,16 @@ export class WindowStore<R extends StoredWindow> {
   }
 
   #keyOf(result: R): Key {
-    const { start, end } = result.window;
+    const { start } = result.window;
     const { name, series } = this.#options.seriesOf(result);
-    const sizeMs = end - start;
-    const step = sizeMs >= DAY_MS ? '1d' : sizeMs >= 3_600_000 ? '1h' : '5m';
-    return [step, dayOf(start), name, series, start];
+    return [rollupStepOf(result), dayOf(start), name, series, start];
   }
+}
+
+/** The step that a result's window has. */
+export function rollupStepOf({ window: { start, end } }: Pick<StoredWindow, 'window'>): RollupStep {
+  const sizeMs = end - start;
+  return sizeMs >= DAY_MS ? '1d' : sizeMs >= 3_600_000 ? '1h' : '5m';
 }
 
 const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);

@@ -16,7 +16,7 @@ export { TTL_SECONDS_MAX, type TtlOptions } from './point-ttl.ts';
 export type { ReadClusterOptions } from './read-clusters.ts';
 export type { RowIndexOptions } from './row-index.ts';
 export { decodeRowKey, encodeRowKey, type RowKey } from './row-key.ts';
-export type { FoundRow, RowQuery, TagFilter } from './row-query.ts';
+export { type FoundRow, type RowQuery, type TagFilter, takesPoint } from './row-query.ts';
 export { type PointPage, type RowReadOptions, valueAt } from './row-reader.ts';
 export * from './row-spec.ts';
 export type { SeriesQuery } from './series-reader.ts';

@@ -1,4 +1,5 @@
 /** Finds the rows that may hold points of a metric, a time range and tags (spec §10, steps 1–4). */
+import type { DataPoint } from '../../model/index.ts';
 import { rowTimeOf, TIMESTAMP_MS_MAX } from './column.ts';
 import {
   decodeRowKey,
@@ -104,7 +105,22 @@ function legacySlices(metric: string, firstRowMs: number, lastMs: number) {
     : [legacyIndexSlice(metric, firstRowMs, lastMs)];
 }
 
-function passes(row: RowKey, filters: RowQuery['tags']): boolean {
+/** Whether a delete by this query takes a point with it. */
+export function takesPoint(
+  query: RowQuery,
+  { metric, tags, timestampMs }: Pick<DataPoint, 'metric' | 'tags' | 'timestampMs'>,
+): boolean {
+  const bounds = timeBounds(query);
+  return (
+    metric === query.metric &&
+    bounds !== undefined &&
+    timestampMs >= bounds.firstMs &&
+    timestampMs <= bounds.lastMs &&
+    passes({ tags: Object.entries(tags) }, query.tags)
+  );
+}
+
+function passes(row: Pick<RowKey, 'tags'>, filters: RowQuery['tags']): boolean {
   if (filters === undefined) return true;
   for (const [name, { values, matches }] of filters) {
     const tag = row.tags.find(([each]) => each === name);

@@ -5,13 +5,13 @@
 import { hash } from 'node:crypto';
 import type { Broker } from '../../broker/index.ts';
 import { CHECKSUM_MODULO } from '../../model/index.ts';
-import type { LogStretch, VerifiedSink } from './contract.ts';
+import type { LogStretch, Retention, VerifiedFeed, VerifiedSink } from './contract.ts';
 import { pointsOf } from './feed-log.ts';
 
 export type VerifyWork = {
   readonly fromMs: number;
   readonly toMs: number;
-  /** Measurements or metrics that are the sink's own. */
+  /** Families of points that are the sink's own. */
   readonly names: readonly string[];
   readonly reads: readonly LogStretch[];
   /** Where, at the plan, records began that may be stored or not. */
@@ -48,19 +48,15 @@ export async function compare<P>(
   signal: AbortSignal,
 ): Promise<Comparison<P>> {
   const form = sink.points;
-  const keptMs = await sink.keptSinceMs(signal);
-  const expected = new Map<string, P>();
-  let expired = 0;
-  let refused = 0;
-  for (const point of await expectedPoints(broker, sink, work, signal)) {
-    if (form.timeMs(point) < keptMs) expired++;
-    else if (form.isRefused(point)) refused++;
-    else {
-      const identity = form.identity(point);
-      const older = expected.get(identity);
-      expected.set(identity, older === undefined ? point : form.merge(older, point));
-    }
-  }
+  const retention = await sink.retention(signal);
+  const { expected, faded, refused, ...of } = await expectedPoints(
+    broker,
+    sink,
+    work,
+    retention,
+    signal,
+  );
+  let { expired } = of;
   const due = new Sum();
   for (const [identity, point] of expected) due.add(identity, form.value(point));
 
@@ -73,8 +69,9 @@ export async function compare<P>(
   for await (const page of sink.stored(range, new Set(work.names), signal)) {
     for (const point of page) {
       const timeMs = form.timeMs(point);
-      if (timeMs < keptMs || timeMs < work.fromMs || timeMs >= work.toMs) continue;
+      if (timeMs < work.fromMs || timeMs >= work.toMs || !retention.keeps(point)) continue;
       const identity = form.identity(point);
+      if (faded.has(identity)) continue;
       const value = form.value(point);
       const wanted = expected.get(identity);
       if (wanted === undefined && work.wholeFromMs !== null && timeMs < work.wholeFromMs) {
@@ -91,20 +88,28 @@ export async function compare<P>(
     }
   }
 
-  let waiting = 0;
-  const keptNowMs = await sink.keptSinceMs(signal);
-  for (const all of [expected, different, extra] as Map<string, unknown>[]) {
+  const doubtful = [expected, different, extra] as const;
+  const now = await sink.retention(signal);
+  for (const all of doubtful) {
     for (const [identity, entry] of all) {
-      const point = all === different ? (entry as { expected: P }).expected : (entry as P);
-      if (form.timeMs(point) >= keptNowMs) continue;
+      if (now.keeps(pointIn(entry))) continue;
       all.delete(identity);
       expired++;
     }
   }
+  let waiting = 0;
   if (expected.size + different.size + extra.size > 0) {
     for await (const point of pointsSince(broker, sink, work, signal)) {
-      const identity = form.identity(point);
-      for (const all of [expected, different, extra]) if (all.delete(identity)) waiting++;
+      const removal = form.removal?.(point);
+      for (const all of doubtful) {
+        if (removal === undefined) {
+          if (all.delete(form.identity(point))) waiting++;
+          continue;
+        }
+        for (const [identity, entry] of all) {
+          if (removal.takes(pointIn(entry)) && all.delete(identity)) waiting++;
+        }
+      }
     }
   }
   return {
@@ -124,24 +129,76 @@ export async function compare<P>(
 export const isEqual = ({ missing, different, extraCount }: Comparison<unknown>): boolean =>
   missing.length + different.length + extraCount === 0;
 
-/** Oldest first. */
+const pointIn = <P>(entry: P | { readonly expected: P; readonly stored: P }): P =>
+  isPair(entry) ? entry.expected : entry;
+
+const isPair = <P>(
+  entry: P | { readonly expected: P; readonly stored: P },
+): entry is { readonly expected: P; readonly stored: P } =>
+  typeof entry === 'object' && entry !== null && 'expected' in entry && 'stored' in entry;
+
+interface Due<P> {
+  /** By identity. */
+  readonly expected: Map<string, P>;
+  /** The database may hold these or not. */
+  readonly faded: ReadonlySet<string>;
+  readonly expired: number;
+  readonly refused: number;
+}
+
+/** What the log says of the range, its records taken in their order. */
 async function expectedPoints<P>(
   broker: Broker,
   sink: VerifiedSink<P>,
   { fromMs, toMs, reads }: VerifyWork,
+  retention: Retention<P>,
   signal: AbortSignal,
-): Promise<P[]> {
-  const found: P[] = [];
+): Promise<Due<P>> {
+  const form = sink.points;
+  const families = new Map<string, Map<string, P>>();
+  const faded = new Set<string>();
+  let expired = 0;
+  let refused = 0;
+  const familyOf = (name: string): Map<string, P> => {
+    const known = families.get(name) ?? new Map<string, P>();
+    families.set(name, known);
+    return known;
+  };
+  const take = (point: P): void => {
+    const removal = form.removal?.(point);
+    if (removal !== undefined) {
+      const family = familyOf(removal.name);
+      for (const [identity, earlier] of family) if (removal.takes(earlier)) family.delete(identity);
+      return;
+    }
+    const timeMs = form.timeMs(point);
+    if (timeMs < fromMs || timeMs >= toMs) return;
+    const identity = form.identity(point);
+    const family = familyOf(form.name(point));
+    if (!retention.keeps(point)) {
+      expired++;
+      faded.add(identity);
+      // Whatever it landed on went with it.
+      family.delete(identity);
+      return;
+    }
+    if (form.isRefused(point)) {
+      refused++;
+      return;
+    }
+    faded.delete(identity);
+    const older = family.get(identity);
+    family.set(identity, older === undefined ? point : form.merge(older, point));
+  };
   for (const read of reads) {
-    const { topology } = sink.feeds[read.feed] as VerifiedSink['feeds'][number];
-    for await (const { points } of pointsOf(broker, topology, read, signal)) {
-      for (const point of points as readonly P[]) {
-        const timeMs = sink.points.timeMs(point);
-        if (timeMs >= fromMs && timeMs < toMs) found.push(point);
-      }
+    const feed = sink.feeds[read.feed] as VerifiedFeed;
+    for await (const { points } of pointsOf(broker, feed, read, signal)) {
+      for (const point of points as readonly P[]) take(point);
     }
   }
-  return found;
+  const expected = new Map<string, P>();
+  for (const family of families.values()) for (const [id, point] of family) expected.set(id, point);
+  return { expected, faded, expired, refused };
 }
 
 /** What the sink wrote since the plan, or has yet to write. */
@@ -158,8 +215,8 @@ async function* pointsSince<P>(
       ?.partitions.find((p) => p.partition === tail.partition);
     const start = Math.max(tail.start, partition?.firstOffset ?? 0);
     const stretch = { ...tail, start, end: partition?.nextOffset ?? tail.end };
-    const { topology } = sink.feeds[tail.feed] as VerifiedSink['feeds'][number];
-    for await (const { points } of pointsOf(broker, topology, stretch, signal))
+    const feed = sink.feeds[tail.feed] as VerifiedFeed;
+    for await (const { points } of pointsOf(broker, feed, stretch, signal))
       yield* points as readonly P[];
   }
 }

@@ -3,11 +3,11 @@
  * time tells which offsets an hour's points lie in, so that each is read about once however late they came.
  */
 import type { Broker } from '../../broker/index.ts';
-import { hours, minutes } from '../../model/index.ts';
-import { StageInstance, type Topology } from '../../stream/index.ts';
+import { FatalError, hours, minutes } from '../../model/index.ts';
+import { StageInstance } from '../../stream/index.ts';
 import { WARM_UP_MS } from '../replay-range.ts';
 import { upTo } from '../replay-run.ts';
-import type { LogStretch, VerifiedSink } from './contract.ts';
+import type { LogStretch, VerifiedFeed, VerifiedSink } from './contract.ts';
 
 const READ_BYTES = 256 * 1024;
 const MINUTE_MS = minutes(1);
@@ -32,7 +32,7 @@ export async function boundsOf(
   const due: LogStretch[] = [];
   const tails: LogStretch[] = [];
   const cut = new Set<LogStretch>();
-  for (const [feed, { topology, group }] of sink.feeds.entries()) {
+  for (const [feed, { topology, group, anyTime }] of sink.feeds.entries()) {
     const topics = [...new Set(topology.sources.map(({ topic }) => topic))];
     const committed = group === undefined ? undefined : await broker.committedOffsets(group);
     for (const { name: topic, partitions } of await broker.describeTopics(topics)) {
@@ -41,7 +41,7 @@ export async function boundsOf(
         const at = committed?.find((c) => c.topic === topic && c.partition === partition)?.offset;
         const end = committed === undefined ? nextOffset : Math.max(at ?? firstOffset, firstOffset);
         const early =
-          fromMs === undefined
+          fromMs === undefined || anyTime
             ? firstOffset
             : await broker.offsetAt(place, Math.max(0, fromMs - AHEAD_MAX_MS - WARM_UP_MS));
         const start = Math.min(Math.max(early, firstOffset), end);
@@ -58,7 +58,7 @@ export async function boundsOf(
 /** The points of a stretch, batch by batch, with the offsets that each batch took. */
 export async function* pointsOf(
   broker: Broker,
-  topology: Topology,
+  { topology, unpack = (given) => given }: VerifiedFeed,
   { topic, partition, start, end }: LogStretch,
   signal: AbortSignal,
 ): AsyncGenerator<{
@@ -82,11 +82,24 @@ export async function* pointsOf(
     // State is not kept: a run starts anew when it dies.
     instance.stores.drain(() => {});
     const next = Math.min(Math.max(batch.nextOffset, at + 1), end);
-    yield { points: points.flatMap((output) => output.points), start: at, end: next };
+    yield { points: unpack(points.flatMap((output) => output.points)), start: at, end: next };
     at = next;
     // What is live goes first.
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** Minutes that the index tells apart, at most: about a year of them, some 200 MB. */
+const MINUTES_MAX = 500_000;
+/** Removals behind an hour's own stretch are read one by one up to here, then as one stretch. */
+const REMOVALS_APART = 32;
+
+interface Removed {
+  readonly place: number;
+  readonly start: number;
+  readonly end: number;
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 interface Minute {
@@ -98,6 +111,7 @@ interface Minute {
 export class LogIndex {
   readonly #stretches: readonly LogStretch[];
   readonly #minutes = new Map<number, Minute>();
+  readonly #removals: Removed[] = [];
   readonly names = new Set<string>();
   /** From here on nothing that was stored can have lost its record. */
   wholeFromMs = Number.NEGATIVE_INFINITY;
@@ -115,15 +129,24 @@ export class LogIndex {
     signal: AbortSignal,
   ): Promise<LogIndex> {
     const index = new LogIndex(due);
+    const form = sink.points;
     for (const [place, stretch] of due.entries()) {
-      const { topology } = sink.feeds[stretch.feed] as VerifiedSink['feeds'][number];
+      const feed = sink.feeds[stretch.feed] as VerifiedFeed;
       let isFirst = cut.has(stretch);
-      for await (const { points, start, end } of pointsOf(broker, topology, stretch, signal)) {
+      // Its points follow no order of time: any of them may have gone with a record.
+      if (isFirst && feed.anyTime) index.wholeFromMs = Number.MAX_SAFE_INTEGER;
+      for await (const { points, start, end } of pointsOf(broker, feed, stretch, signal)) {
         for (const point of points) {
-          const timeMs = sink.points.timeMs(point);
+          const removal = form.removal?.(point);
+          if (removal !== undefined) {
+            const { fromMs, toMs } = removal;
+            index.#removals.push({ place, start, end, fromMs, toMs });
+            continue;
+          }
+          const timeMs = form.timeMs(point);
           if (isFirst) index.#cutAt(timeMs);
           isFirst = false;
-          index.names.add(sink.points.name(point));
+          index.names.add(form.name(point));
           if (timeMs < range.fromMs - WARM_UP_MS || timeMs >= range.toMs) continue;
           index.#add(place, Math.floor(timeMs / MINUTE_MS), { start, end });
         }
@@ -132,14 +155,9 @@ export class LogIndex {
     return index;
   }
 
-  get span(): { readonly fromMs: number; readonly toMs: number } | undefined {
-    let first = Number.POSITIVE_INFINITY;
-    let last = Number.NEGATIVE_INFINITY;
-    for (const minute of this.#minutes.keys()) {
-      first = Math.min(first, minute);
-      last = Math.max(last, minute);
-    }
-    return first > last ? undefined : { fromMs: first * MINUTE_MS, toMs: (last + 1) * MINUTE_MS };
+  /** Starts of the minutes that have points, ascending. */
+  get minutes(): readonly number[] {
+    return [...this.#minutes.keys()].sort((a, b) => a - b).map((minute) => minute * MINUTE_MS);
   }
 
   /** Points of a minute, those counted that land on others. */
@@ -167,12 +185,36 @@ export class LogIndex {
     visit(fromMs - WARM_UP_MS, fromMs, false);
     return [...found]
       .sort(([a], [b]) => a - b)
-      .map(([place, offsets]) => ({ ...(this.#stretches[place] as LogStretch), ...offsets }));
+      .flatMap(([place, offsets]) =>
+        [offsets, ...this.#removalsBehind(place, offsets.end, fromMs, toMs)].map((part) => ({
+          ...(this.#stretches[place] as LogStretch),
+          ...part,
+        })),
+      );
+  }
+
+  /** What was taken away of a range after the last of its points came. */
+  #removalsBehind(place: number, behind: number, fromMs: number, toMs: number) {
+    const found: { start: number; end: number }[] = [];
+    for (const each of this.#removals) {
+      if (each.place !== place || each.start < behind) continue;
+      if (each.fromMs >= toMs || each.toMs <= fromMs) continue;
+      // Several of one batch are one reading.
+      if (found.at(-1)?.start !== each.start) found.push({ start: each.start, end: each.end });
+    }
+    if (found.length <= REMOVALS_APART) return found;
+    return [{ start: found[0]?.start ?? 0, end: found.at(-1)?.end ?? 0 }];
   }
 
   #add(place: number, minute: number, at: { readonly start: number; readonly end: number }): void {
     const known = this.#minutes.get(minute) ?? { points: 0, offsets: new Map() };
     this.#minutes.set(minute, known);
+    if (this.#minutes.size > MINUTES_MAX) {
+      throw new FatalError(
+        `the points lie in more than ${MINUTES_MAX} different minutes; give a shorter range with from and to`,
+        { code: 'RANGE_TOO_WIDE' },
+      );
+    }
     known.points++;
     const offsets = known.offsets.get(place);
     if (offsets === undefined) known.offsets.set(place, { ...at });

@@ -1,5 +1,5 @@
 /** Verifying sinks against their topics. */
-export type { PointForm, VerifiedFeed, VerifiedSink } from './contract.ts';
+export type { PointForm, Removal, Retention, VerifiedFeed, VerifiedSink } from './contract.ts';
 export {
   type VerifyInput,
   type VerifyParts,

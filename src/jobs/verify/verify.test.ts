@@ -56,7 +56,10 @@ const sink: VerifiedSink<Tick> = {
     expect([...names]).toEqual(['tick']);
     yield [...shelf.values()].filter(({ t }) => t >= fromMs && t < toMs);
   },
-  keptSinceMs: async () => keptSinceMs,
+  retention: async () => {
+    const sinceMs = keptSinceMs;
+    return { keeps: ({ t }) => t >= sinceMs };
+  },
 };
 
 beforeEach(async () => {
@@ -67,7 +70,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-verify-'));
   jobs = Jobs.open({
     directory: folder,
-    kinds: [verifyKind({ broker: open.broker, sinks: [sink] })],
+    kinds: [verifyKind({ broker: open.broker, sinks: () => [sink] })],
     clock: systemClock,
     logger: silentLogger,
   });

@@ -16,7 +16,7 @@ import { boundsOf, LogIndex } from './feed-log.ts';
 
 export interface VerifyParts {
   readonly broker: Broker;
-  readonly sinks: readonly VerifiedSink[];
+  readonly sinks: () => readonly VerifiedSink[];
 }
 
 /** As it is asked for over HTTP and by the command. */
@@ -107,7 +107,8 @@ function inputOf(parts: VerifyParts, asked: unknown): VerifyInput {
   return { sink: sinkOf(parts, sink).name, fromMs: from ?? null, toMs: to ?? null, repair };
 }
 
-function sinkOf({ sinks }: VerifyParts, name: string): VerifiedSink {
+function sinkOf(parts: VerifyParts, name: string): VerifiedSink {
+  const sinks = parts.sinks();
   const found = sinks.find((sink) => sink.name === name);
   if (found !== undefined) return found;
   const names = sinks.map((sink) => sink.name);
@@ -130,9 +131,11 @@ async function* planOf(
     toMs: input.toMs ?? Number.POSITIVE_INFINITY,
   };
   const index = await LogIndex.read(broker, sink, bounds, wanted, signal);
-  const { span } = index;
-  const fromMs = input.fromMs ?? span?.fromMs;
-  const toMs = input.toMs ?? span?.toMs;
+  // What lies before the range is there for dedup alone.
+  const known = index.minutes.filter((minute) => minute + MINUTE_MS > wanted.fromMs);
+  const lastMs = known.at(-1);
+  const fromMs = input.fromMs ?? known[0];
+  const toMs = input.toMs ?? (lastMs === undefined ? undefined : lastMs + MINUTE_MS);
   if (fromMs === undefined || toMs === undefined) return;
   const unitOf = (from: number, to: number, size: number): PlannedUnit => {
     const work: VerifyWork = {
@@ -146,7 +149,7 @@ async function* planOf(
     const isHour = to - from === HOUR_MS;
     return { name: isHour ? timeText(from) : `${timeText(from)} – ${timeText(to)}`, work, size };
   };
-  for (const { from, to, size } of slices(index, fromMs, toMs)) yield unitOf(from, to, size);
+  for (const { from, to, size } of slices(index, known, fromMs, toMs)) yield unitOf(from, to, size);
 }
 
 interface Slice {
@@ -156,32 +159,44 @@ interface Slice {
 }
 
 /** Hours, cut where one holds too many points; empty ones that follow each other are one slice. */
-function* slices(index: LogIndex, fromMs: number, toMs: number): Generator<Slice> {
-  let emptyFrom: number | undefined;
-  for (let hour = Math.floor(fromMs / HOUR_MS) * HOUR_MS; hour < toMs; hour += HOUR_MS) {
+function* slices(
+  index: LogIndex,
+  known: readonly number[],
+  fromMs: number,
+  toMs: number,
+): Generator<Slice> {
+  let doneMs = fromMs;
+  for (const [hour, minutes] of byHour(known)) {
     const [start, end] = [Math.max(hour, fromMs), Math.min(hour + HOUR_MS, toMs)];
-    const parts: Slice[] = [];
+    if (start >= end) continue;
+    if (start > doneMs) yield { from: doneMs, to: start, size: 0 };
     let from = start;
     let size = 0;
-    for (let minute = hour; minute < end; minute += MINUTE_MS) {
+    for (const minute of minutes) {
       const points = index.pointsIn(minute);
       if (size > 0 && size + points > POINTS_MAX && minute > start) {
-        parts.push({ from, to: minute, size });
+        yield { from, to: minute, size };
         from = minute;
         size = 0;
       }
       size += points;
     }
-    if (size === 0 && parts.length === 0) {
-      emptyFrom ??= start;
-      continue;
-    }
-    if (emptyFrom !== undefined) yield { from: emptyFrom, to: start, size: 0 };
-    emptyFrom = undefined;
-    yield* parts;
     yield { from, to: end, size };
+    doneMs = end;
   }
-  if (emptyFrom !== undefined) yield { from: emptyFrom, to: toMs, size: 0 };
+  if (doneMs < toMs) yield { from: doneMs, to: toMs, size: 0 };
+}
+
+/** Minutes in ascending order, by the hours that they lie in. */
+function byHour(minutes: readonly number[]): ReadonlyMap<number, readonly number[]> {
+  const hours = new Map<number, number[]>();
+  for (const minute of minutes) {
+    const hour = Math.floor(minute / HOUR_MS) * HOUR_MS;
+    const known = hours.get(hour);
+    if (known === undefined) hours.set(hour, [minute]);
+    else known.push(minute);
+  }
+  return hours;
 }
 
 /** Points land on themselves, so that a repair that died half-way is done again. */
@@ -268,4 +283,8 @@ function summaryOf(outcomes: Iterable<UnitOutcome>): readonly string[] {
 const hashText = (hash: number): string => hash.toString(16).padStart(13, '0');
 
 /** `2026-01-31T13:00Z`, finer where it must be. */
-const timeText = (ms: number): string => new Date(ms).toISOString().replace(/(?::00)?\.000Z$/, 'Z');
+function timeText(ms: number): string {
+  const date = new Date(ms);
+  if (Number.isNaN(date.getTime())) return `${ms} ms`;
+  return date.toISOString().replace(/(?::00)?\.000Z$/, 'Z');
+}

@@ -21,7 +21,8 @@ import {
 import { type LoggedPoints, pointsSink } from './points-sink.ts';
 
 export { PointLog } from './point-log.ts';
-export { pointsSink } from './points-sink.ts';
+export { POINTS_SINK } from './points-feed.ts';
+export { type LoggedPoints, pointsSink } from './points-sink.ts';
 
 export interface PointsParts {
   readonly settings: Settings;

@@ -62,6 +62,7 @@ function decode(batch: RecordBatch): Decoded<LoggedPoints> {
     row: (i) => ({
       partition,
       offset: offsets[i] as number,
+      appendedAtMs: timestamps[i] as number,
       bytes: bytes.subarray(valueStart[i], valueEnd[i]),
     }),
   };

@@ -13,6 +13,8 @@ import { rowQueryOf } from '../../query/index.ts';
 export interface LoggedPoints {
   readonly partition: number;
   readonly offset: number;
+  /** By the log. */
+  readonly appendedAtMs: number;
   readonly bytes: Buffer;
 }
 

@@ -13,3 +13,4 @@ export {
   type PackedDelete,
   pointsOf,
 } from './format.ts';
+export { type PackedPoint, readPackedPoints } from './read-points.ts';
