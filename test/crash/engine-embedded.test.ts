@@ -15,7 +15,7 @@ import {
   linesOf,
   recordsOf,
 } from '../support/engine-contents.ts';
-import { EngineProcess, settled } from '../support/engine-process.ts';
+import { EngineProcess, getJson, settled, type Topologies } from '../support/engine-process.ts';
 import { killSchedule } from './kill-schedule.ts';
 
 const KILLS = 20;
@@ -96,6 +96,18 @@ async function runToTheEnd(data: string): Promise<Contents> {
   return contentsOf(data);
 }
 
+/** Resolves when a program has read so many votes, over all its lives. */
+async function read(engine: EngineProcess, votes: number): Promise<void> {
+  const url = await engine.url();
+  for (;;) {
+    const { topologies } = await getJson<Topologies>(`${url}/v1/topologies`);
+    const tasks = topologies.find(({ name }) => name === 'vote-latency')?.tasks ?? [];
+    const offsets = tasks.flatMap((task) => task.offsets.filter(({ topic }) => topic === 'votes'));
+    if (offsets.reduce((sum, { nextOffset }) => sum + nextOffset, 0) >= votes) return;
+    await systemClock.sleep(1);
+  }
+}
+
 test('twenty kills -9 while votes are processed change no byte of topics, points or history', async () => {
   const votes = load(400_000, 11);
   const calmly = await temporaryDirectory();
@@ -106,14 +118,18 @@ test('twenty kills -9 while votes are processed change no byte of topics, points
 
   const data = await temporaryDirectory();
   const lefts: { topology: number; sink: number }[] = [];
-  for (const [life, { from, delayMs }] of killSchedule(KILLS, 1, { lifeMsMax: 300 }).entries()) {
-    // In ten portions and short lives, so that most kills find work in hand, however fast the machine.
-    if (life % 2 === 0) await append(data, votes.slice(life * 20_000, (life + 2) * 20_000));
-    // Nothing beside: it listens while the votes of this life are still before it.
+  const portion = votes.length / KILLS;
+  for (const [life, { from, delayMs }] of killSchedule(KILLS, 1).entries()) {
+    await append(data, votes.slice(life * portion, (life + 1) * portion));
     const flags = ['--topology', 'vote-latency'];
     const engine = EngineProcess.forThisTest({ data, environment, flags });
-    if (from === 'listening') await engine.url();
-    await systemClock.sleep(delayMs);
+    if (from === 'start') await systemClock.sleep(delayMs);
+    else {
+      // By what it has read, so that kills find work in hand, however fast the machine.
+      const left = (lefts.at(-1)?.topology ?? 0) + portion;
+      await read(engine, (life + 1) * portion - left * (1 - (delayMs / 1_000) * 0.8));
+      await systemClock.sleep(delayMs % 20);
+    }
     expect(engine.isAlive, engine.report).toBe(true);
     await engine.kill();
     lefts.push(await votesLeft(data));

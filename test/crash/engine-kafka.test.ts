@@ -34,6 +34,8 @@ const KILLS = 20;
 const SLEEPERS = new Set([6, 13]);
 const SESSION_TIMEOUT_MS = 6_000;
 const PARTITIONS = 4;
+/** Appended right before a kill. */
+const LAST_VOTES = 100;
 const BUCKETS = ['vote-latencies-raw', 'vote-latencies-5m', 'validator-metrics'];
 const servers = ['KAFKA_BROKERS', 'CASSANDRA_HOSTS', 'CASSANDRA_DC', ...INFLUX_NAMES];
 const script = fileURLToPath(new URL('../support/engine-main.ts', import.meta.url));
@@ -155,15 +157,23 @@ describe.skipIf(!needs(servers))('two processes in one group on Kafka', () => {
     const { name, names } = await prepare(broker);
     const kills = killSchedule(KILLS, 3, { lifeMsMax: 7_000 });
     let appended = 0;
-    const append = async (count: number) => {
-      const records = votes.slice(appended, appended + count);
-      appended += records.length;
-      if (records.length > 0) await broker.append(names.topics.votes, records);
+    let before = Promise.resolve();
+    // One after the other, as their order is part of what is compared.
+    const append = (count: number) => {
+      before = before.then(async () => {
+        const records = votes.slice(appended, appended + count);
+        appended += records.length;
+        if (records.length > 0) await broker.append(names.topics.votes, records);
+      });
+      return before;
     };
+    // A portion for each life, so that there is work for all of them, however long they take.
+    const portion = Math.floor(votes.length / (KILLS + 2));
+    let allowed = 0;
     let stopped = false;
     const producing = (async () => {
       while (!stopped) {
-        await append(50);
+        await append(Math.max(0, Math.min(50, allowed - appended)));
         await systemClock.sleep(100);
       }
     })();
@@ -172,6 +182,7 @@ describe.skipIf(!needs(servers))('two processes in one group on Kafka', () => {
     let atWork = 0;
     for (const [kill, { from, delayMs }] of kills.entries()) {
       const victim = kill % 2;
+      allowed += portion;
       if (from === 'listening') await (engines[victim] as EngineProcess).url();
       await systemClock.sleep(delayMs);
       if (SLEEPERS.has(kill)) {
@@ -179,6 +190,8 @@ describe.skipIf(!needs(servers))('two processes in one group on Kafka', () => {
         await engines[victim]?.sleep(SESSION_TIMEOUT_MS + 3_000);
         await systemClock.sleep(1_000);
       }
+      // In hand when it dies, whatever was done before.
+      await append(LAST_VOTES);
       await engines[victim]?.kill();
       engines[victim] = await launch(name, names);
       const offsets = await broker.committedOffsets(names.topology.group(0));

@@ -15,6 +15,7 @@ const KILLS = 4;
 const AHEAD_MS = 5 * 60_000;
 const BUCKET_MS = 250;
 const HORIZON_MS = (KILLS + 2) * AHEAD_MS;
+const SOON = { timeout: 60_000, interval: 1 };
 const environment = { TIDEMARK_ROLLUPS_CHECK_INTERVAL_MS: '1000' };
 
 interface View {
@@ -69,7 +70,7 @@ test('a rollup task killed inside its runs stores what an undisturbed one stores
   }).flat();
   await post(url, 'datapoints', [{ name: 'in', tags: { host: 'a' }, datapoints: points }]);
   await expect
-    .poll(async () => (await values(url, { name: 'in' }, 0, 1e14)).length, { timeout: 30_000 })
+    .poll(async () => (await values(url, { name: 'in' }, 0, 1e14)).length, SOON)
     .toBe(points.length);
   await post(url, 'rollups', {
     name: 'by the minute',
@@ -86,18 +87,14 @@ test('a rollup task killed inside its runs stores what an undisturbed one stores
   });
   await engine.kill();
 
-  let killedInside = 0;
   for (const [life, { delayMs }] of killSchedule(KILLS, 13, { lifeMsMax: 400 }).entries()) {
     engine = start(life + 1);
     url = await engine.url();
-    await expect
-      .poll(async () => (await task(url)).state, { timeout: 30_000, interval: 10 })
-      .not.toBe('due');
-    await systemClock.sleep(delayMs % 400);
-    if ((await task(url)).state === 'running') killedInside++;
+    await expect.poll(async () => (await task(url)).state, SOON).toBe('running');
+    // Every second one at once, inside its first run on any machine; the others wherever they are by then.
+    if (life % 2 === 1) await systemClock.sleep(delayMs % 400);
     await engine.kill();
   }
-  expect(killedInside).toBeGreaterThan(0);
 
   engine = start(KILLS + 1);
   url = await engine.url();

@@ -29,6 +29,8 @@ interface KilledJob {
   readonly progress: () => Promise<number | undefined> | number | undefined;
   /** Progress outlives the process: each life then ends within its own eleventh. */
   readonly isKept: boolean;
+  /** Instead, of a job of few units: how far each life gets. */
+  readonly goals?: readonly number[];
   readonly seed: number;
   /** What the target holds, after each life. */
   readonly held: () => Promise<number>;
@@ -40,7 +42,8 @@ export async function killTenTimes(job: KilledJob): Promise<readonly number[]> {
   const held: number[] = [];
   for (let life = 0; life < KILLS; life++) {
     const since = job.isKept ? life / (KILLS + 1) : 0;
-    const goal = since + (random() % 1_000) / 1_000 / (job.isKept ? KILLS + 1 : 1.25);
+    const goal =
+      job.goals?.[life] ?? since + (random() % 1_000) / 1_000 / (job.isKept ? KILLS + 1 : 1.25);
     const startMs = START_MS_MIN + (random() % (START_MS_MAX - START_MS_MIN));
     const afterwardsMs = random() % AFTERWARDS_MS_MAX;
     const process = await job.begin();
@@ -67,7 +70,7 @@ const HEAD_BYTES = 8_192;
 const isMade = (file: string): boolean =>
   (statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= HEAD_BYTES;
 
-/** The progress of the only job of a directory, in units done, read beside the process that works on it. */
+/** The share of units done of the only job of a directory, read beside the process that works on it. */
 export class UnitsDone {
   readonly #directory: string;
   #db: RootDatabase | undefined;
