@@ -40,7 +40,7 @@ const FILLED: Readonly<Record<string, readonly Shown[]>> = {
   topology: [['[data-node="votes"] .node-figure', `${DIGIT}.*kept`]],
 };
 
-const options = benchArguments({ samples: 15, 'votes-per-second': 10_000, starts: 3 });
+const options = benchArguments({ samples: 10, 'votes-per-second': 10_000, starts: 3 });
 const samples = options.number('samples');
 const rate = options.number('votes-per-second');
 const noise = noiseNow();
@@ -103,15 +103,18 @@ async function endGroup(child: ChildProcess): Promise<void> {
 }
 
 async function measureLive(browser: Browser): Promise<void> {
-  const bodies = votesByPost();
   const engine = await ProbedEngine.start();
   const flowing = new AbortController();
-  const flow = pour(engine.url, bodies, flowing.signal);
-  flow.catch(() => flowing.abort());
+  let flow: Promise<number> | undefined;
   try {
+    for (const body of votesByPost(1)) await publish(engine.url, 'votes', body);
+    await sleep(2_000);
+    await measureViews(browser, engine.url, 'at rest');
+    flow = pour(engine.url, votesByPost(FLOW_S), flowing.signal);
+    flow.catch(() => flowing.abort());
     await sleep(8_000);
     engine.beginProbe();
-    await measureViews(browser, engine.url);
+    await measureViews(browser, engine.url, 'while votes flow');
     await measureEvents(browser, engine.url);
     const loop = await engine.endProbe();
     flowing.abort();
@@ -128,16 +131,18 @@ async function measureLive(browser: Browser): Promise<void> {
     });
   } finally {
     flowing.abort();
-    await flow.catch(() => {});
+    await flow?.catch(() => {});
     await engine.stop();
   }
 }
 
-async function measureViews(browser: Browser, url: string): Promise<void> {
+async function measureViews(browser: Browser, url: string, when: string): Promise<void> {
   const answers: number[] = [];
   process.stdout.write(`${samples} times each, nothing cached; min / median / max\n`);
   for (const [view, shown] of Object.entries(FILLED)) {
     const filled: number[] = [];
+    // `tidemark up` watches no host of its own.
+    if (view === 'fleet') await publishReading(url, 0);
     for (let i = 0; i < samples; i++) {
       const opened = await WatchedDashboard.open(browser, `${url}/#/${view}`, shown);
       filled.push(opened.report.sinceNavigationMs);
@@ -145,9 +150,9 @@ async function measureViews(browser: Browser, url: string): Promise<void> {
         answers.push(await opened.dashboard.answersKey('2', FILLED.votes ?? []));
       await opened.dashboard.close();
     }
-    report(`from navigation until ${view} has its values`, filled);
+    report(`${when}: from navigation until ${view} has its values`, filled);
   }
-  report('from a key on the new page until Votes has its values', answers);
+  report(`${when}: from a key on the new page until Votes has its values`, answers);
 }
 
 /** Each event is published alone, at no set distance; the page is the only one open. */
@@ -217,8 +222,8 @@ async function windowWith(neededMs: number): Promise<void> {
   if (leftMs < neededMs) await sleep(leftMs + 100);
 }
 
-const publishReading = (url: string, percent: number): Promise<void> =>
-  publish(
+function publishReading(url: string, percent: number): Promise<void> {
+  return publish(
     url,
     'system.metrics',
     JSON.stringify({
@@ -230,11 +235,12 @@ const publishReading = (url: string, percent: number): Promise<void> =>
       fields: { usage_percent: percent },
     }),
   );
+}
 
-/** Made before anything flows, so that making them costs nothing while it does. */
-function votesByPost(): readonly Buffer[] {
+/** Made before they flow, so that making them costs nothing while they do. */
+function votesByPost(seconds: number): readonly Buffer[] {
   const perPost = Math.round((rate * POST_EVERY_MS) / 1_000);
-  const posts = (FLOW_S * 1_000) / POST_EVERY_MS;
+  const posts = (seconds * 1_000) / POST_EVERY_MS;
   const votes = simulateVotes({ seed: 1, startMs: Date.now(), ratePerSecond: rate });
   return Array.from({ length: posts }, () => {
     const parts: Buffer[] = [];
