@@ -10,6 +10,7 @@ import {
   type Rollup,
 } from '../../src/model/index.ts';
 import { dedup, type Topology, topology } from '../../src/stream/index.ts';
+import { SharedTags } from '../shared-tags.ts';
 import { rollupCodec } from './rollup-record.ts';
 import { SLOT_MS, type Vote, voteCodec } from './vote.ts';
 import { STEPS, type StepName, type VoteLatencyTopics, voteLatencyTopics } from './vote-latency.ts';
@@ -47,17 +48,12 @@ export function voteDataPoint(vote: Vote): DataPoint {
   };
 }
 
-/** One object for all votes of an account: whoever stores points works out a series' tags once. */
-const knownTags = new Map<string, DataPoint['tags']>();
-const KNOWN_TAGS_MAX = 10_000;
+const sharedTags = new SharedTags();
 
 function tagsOf({ validator, voteAccount, network }: Vote): DataPoint['tags'] {
-  const known = knownTags.get(voteAccount);
+  const known = sharedTags.get(voteAccount);
   if (known?.validator === validator && known.network === network) return known;
-  if (knownTags.size >= KNOWN_TAGS_MAX) knownTags.clear();
-  const tags = Object.freeze({ validator, vote_account: voteAccount, network });
-  knownTags.set(voteAccount, tags);
-  return tags;
+  return sharedTags.keep(voteAccount, { validator, vote_account: voteAccount, network });
 }
 
 /** A rollup for InfluxDB; `step` only where one bucket holds several. Percentiles are floats, counts integers. */
