@@ -2,6 +2,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { type MigratedVote, type VoteDatabase, type VoteHour, voteColumns } from '../jobs/index.ts';
 import { FatalError, messageOf } from '../model/index.ts';
+import { threadTurns } from '../runtime/index.ts';
 
 export interface SqliteVotesOptions {
   readonly file: string;
@@ -89,7 +90,7 @@ export function sqliteVotes(options: SqliteVotesOptions): VoteDatabase & { close
         }
         after = last;
         // Whoever shares the thread, an engine, has its turn.
-        await new Promise((resolve) => setImmediate(resolve));
+        await threadTurns.next();
       }
       const hours = [...found.values()].sort((one, other) => one.startMs - other.startMs);
       return { hours, rowsWithoutTime };

@@ -6,7 +6,6 @@ import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -16,6 +15,7 @@ import { systemClock } from '../../src/runtime/index.ts';
 import { filesBelow, projectRoot } from '../house/source.ts';
 import { temporaryDirectory } from '../support/embedded-broker.ts';
 import { EngineProcess, getJson } from '../support/engine-process.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const run = promisify(execFile);
 const folder = join(projectRoot, 'deploy/prometheus');
@@ -71,15 +71,6 @@ interface Answer {
   readonly data: { readonly result: readonly { readonly value: readonly [number, string] }[] };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** Resolves with its address, once it takes requests. What we ship, but scraping `target`, and often. */
 async function startPrometheus(target: string): Promise<string> {
   const directory = await temporaryDirectory();
@@ -93,7 +84,7 @@ async function startPrometheus(target: string): Promise<string> {
     scrape_configs: [{ ...job, static_configs: [{ targets: [target] }] }],
   };
   await writeFile(join(directory, 'prometheus.yml'), stringify(config));
-  const port = await freePort();
+  const { prometheus: port } = await freePorts(['prometheus']);
   const child = spawn(
     'prometheus',
     [

@@ -15,9 +15,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from './servers/ports.ts';
 
 export interface Block {
   readonly line: number;
@@ -65,7 +65,7 @@ const EVENTUALLY_POLL_MS = 250;
 /** Rejects at the first block that does not do what the guide says. */
 export async function follow(markdown: string, options: FollowOptions): Promise<void> {
   const { folder } = options;
-  const port = await freePort();
+  const { http: port } = await freePorts(['http']);
   const environment = { ...options.environment, TIDEMARK_PORT: String(port), LOG_LEVEL: 'warn' };
   const outward = (text: string) => text.replaceAll(`:${port}`, ':8080');
   const inward = (text: string) => text.replaceAll(':8080', `:${port}`);
@@ -218,13 +218,4 @@ class Background {
   #report(): string {
     return `${this.#stdout}\n${this.#stderr}`;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -6,6 +6,7 @@
  */
 import { open, type RootDatabase } from 'lmdb';
 import { days } from '../../model/index.ts';
+import { threadTurns } from '../../runtime/index.ts';
 
 export type RollupStep = '5m' | '1h' | '1d';
 
@@ -118,7 +119,7 @@ export class WindowStore<R extends StoredWindow> {
       if (page.length >= PAGE_RESULTS) {
         yield page;
         page = [];
-        await new Promise((resolve) => setImmediate(resolve));
+        await threadTurns.next();
       }
       at = this.#firstKey([step, day, name, series, Number.MAX_SAFE_INTEGER], end);
     }
