@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 const node = { environment: 'node' as const, pool: 'forks' as const };
 const servers = [
@@ -8,13 +10,16 @@ const servers = [
   'INFLUX_URL',
   'KAIROSDB_URL',
 ];
+/** Tests that start programs wait more than they work: one more of them than there are cores keeps these busy. */
+const beside = availableParallelism() + 1;
 const hasServers = servers.some((name) => Boolean(process.env[name]));
 
 /**
  * Four projects: `unit` (beside the code, seconds), `house` (rules of the tree, docs, packaging),
  * `integration` (across rooms; those that need real servers skip without them) and `crash` (kill -9). They run one
  * after the other, so that none is slowed by another. Integration tests take turns where they share servers; else
- * they run side by side with the house's, as both wait more than they work.
+ * they run side by side with the house's, one more than there are cores, as both wait more than they work. In each,
+ * what takes longest comes first.
  */
 export default defineConfig({
   resolve: { conditions: ['tidemark-source'] },
@@ -24,6 +29,7 @@ export default defineConfig({
     tags: [{ name: 'heavy' }],
     globalSetup: ['test/support/installed.ts'],
     setupFiles: ['test/support/properties.ts'],
+    sequence: { sequencer: LongestFirst },
     // Looks often and waits long: vitest's own second is short on a busy machine.
     expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [
@@ -52,7 +58,7 @@ export default defineConfig({
         test: {
           ...node,
           name: 'house',
-          maxWorkers: '100%',
+          maxWorkers: beside,
           include: ['test/house/**/*.test.ts'],
           testTimeout: 120_000,
           sequence: { groupOrder: 1 },
@@ -69,7 +75,7 @@ export default defineConfig({
           ...(hasServers
             ? { sequence: { groupOrder: 2 }, fileParallelism: false }
             : // Most files skip then, and loading the product once per file would be most of their time.
-              { sequence: { groupOrder: 1 }, maxWorkers: '100%', isolate: false }),
+              { sequence: { groupOrder: 1 }, maxWorkers: beside, isolate: false }),
         },
       },
       {

@@ -1,113 +1,27 @@
 /** The running program as its callers see it: over HTTP, from the command line, and by its exit codes. */
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { HistoryPoint, LiveEntry, LiveWindow, ReplayJob } from '../../src/api/index.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { HistoryPoint, LiveEntry, LiveWindow } from '../../src/api/index.ts';
 import { partitionOfKey } from '../../src/broker/index.ts';
-import { simulateVotes } from '../../src/collect/index.ts';
-import { embeddedWideRows } from '../../src/databases/embedded/index.ts';
-import { KairosStore } from '../../src/databases/kairos/index.ts';
-import { systemClock } from '../../src/runtime/index.ts';
 import { temporaryDirectory } from '../support/embedded-broker.ts';
-import { differences, embeddedPoints } from '../support/engine-contents.ts';
 import { EngineProcess, getJson, settled } from '../support/engine-process.ts';
 import { rankError } from '../support/expected-rollups.ts';
-import { type ExpectedWindow, VoteTruth } from '../support/vote-truth.ts';
-
-const PARTITIONS = 2;
-const environment = { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_EPOCH_INTERVAL_MS: '100' };
-const tidemark = fileURLToPath(new URL('../../bin/tidemark', import.meta.url));
-
-const votes = [
-  ...simulateVotes({
-    seed: 31,
-    startMs: 1_757_500_000_000,
-    validators: 20,
-    ratePerSecond: 5,
-    count: 30_000,
-    lateShare: 0.002,
-  }),
-];
-const parsed = votes.map(
-  ({ value }) =>
-    JSON.parse(String(value)) as {
-      timestamp: number;
-      landedSlot: number;
-      votedSlot: number;
-      validator: string;
-    },
-);
-const truth = new VoteTruth();
-for (const { key, value } of votes) truth.add(partitionOfKey(key, PARTITIONS), value);
-const times = parsed.map(({ timestamp }) => timestamp);
-const whole = `from=${Math.min(...times) - 3_600_000}&to=${Math.max(...times) + 3_600_000}`;
-
-const figures = ({
-  count,
-  sum,
-  min,
-  max,
-}: {
-  count: number;
-  sum?: number;
-  min: number;
-  max: number;
-}) => ({
-  count,
-  sum,
-  min,
-  max,
-});
-
-async function publish(url: string): Promise<void> {
-  for (let at = 0; at < votes.length; at += 5_000) {
-    const response = await fetch(`${url}/v1/topics/votes/records`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-ndjson' },
-      body: votes
-        .slice(at, at + 5_000)
-        .map(({ value }) => String(value))
-        .join('\n'),
-    });
-    expect(response.status, await response.text()).toBe(200);
-  }
-}
-
-async function replay(url: string, request: object): Promise<ReplayJob> {
-  const response = await fetch(`${url}/v1/replays`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(request),
-  });
-  const text = await response.text();
-  expect(response.status, text).toBe(202);
-  const { id } = JSON.parse(text) as ReplayJob;
-  let before = -1;
-  for (let tries = 0; tries < 600; tries++) {
-    const job = await getJson<ReplayJob>(`${url}/v1/replays/${id}`);
-    expect(job.progress.done).toBeGreaterThanOrEqual(before);
-    before = job.progress.done;
-    if (job.state !== 'running') return job;
-    await systemClock.sleep(50);
-  }
-  throw new Error(`replay ${id} does not end`);
-}
-
-/** Runs a command of the program; its exit code and what it printed. */
-function command(...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [tidemark, ...words],
-      { env: { PATH: process.env.PATH }, timeout: 60_000 },
-      (error, stdout, stderr) =>
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
-}
+import {
+  command,
+  environment,
+  figures,
+  PARTITIONS,
+  parsed,
+  publish,
+  replay,
+  times,
+  truth,
+  votes,
+  whole,
+} from '../support/published-votes.ts';
+import type { ExpectedWindow } from '../support/vote-truth.ts';
 
 describe('a running engine', () => {
   let data: string;
@@ -325,85 +239,6 @@ describe('a running engine', () => {
     expect(stderr).toContain('[PORT_IN_USE]');
     expect(stderr).not.toContain('    at ');
   });
-});
-
-test('a replay into the KairosDB store brings back what was deleted, point by point', async () => {
-  const data = await temporaryDirectory();
-  const first = EngineProcess.forThisTest({ data, environment });
-  await publish(await first.url());
-  await settled([first]);
-  expect(await first.stop(), first.report).toBe(0);
-  const before = await embeddedPoints(data);
-  expect(before.size).toBeGreaterThan(25_000);
-
-  const store = new KairosStore({
-    rows: embeddedWideRows({ dataDirectory: data, clock: systemClock }),
-  });
-  await store.connect();
-  await store.deleteMetric('vote_latency');
-  await store.deleteMetric('vote_latency.p99');
-  await store.close();
-  expect((await embeddedPoints(data)).size).toBeLessThan(before.size / 2);
-
-  const second = EngineProcess.forThisTest({ data, environment });
-  const url = await second.url();
-  const votesAgain = await replay(url, { name: 'kairos.votes', from: { offset: 0 } });
-  expect(votesAgain).toMatchObject({ state: 'done', into: ['kairos.votes'] });
-  const rollupsAgain = await replay(url, {
-    name: 'vote-latency',
-    from: { offset: 0 },
-    into: ['kairos.rollups'],
-  });
-  expect(rollupsAgain.state).toBe('done');
-  expect(await second.stop(), second.report).toBe(0);
-  expect(differences(await embeddedPoints(data), before)).toEqual([]);
-});
-
-test('a replay shows what another grace period would have changed', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'tidemark-mine-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const file = join(folder, 'mine.ts');
-  const write = (graceMs: number) =>
-    writeFile(
-      file,
-      `import { closed, integer, recordCodec, summary, text, topology, tumbling, window } from 'tidemark';
-       const votes = recordCodec({
-         name: 'vote',
-         timestamp: 'timestamp',
-         fields: { network: text({ maxBytes: 7 }), votedSlot: integer({ min: 0 }), timestamp: integer({ min: 0 }) },
-       });
-       export default topology('mine', ({ source }) => {
-         source('votes', votes)
-           .pipe('five minutes', window({
-             by: ['network'],
-             windows: tumbling({ sizeMs: 300_000, graceMs: ${graceMs} }),
-             aggregate: summary('votedSlot'),
-           }))
-           .pipe('results', closed(({ key: [network], start, end, state }) => ({ network, window: { start, end }, count: state.count })))
-           .to('votes.counted', { key: (row) => row.network, value: (row) => JSON.stringify(row) });
-       });
-      `,
-    );
-  const data = await temporaryDirectory();
-  const flags = ['--topology', file];
-  const diff = () => command('replay', 'mine', '--from', '0', '--diff', '--data', data);
-
-  await write(30_000);
-  const first = EngineProcess.forThisTest({ data, flags });
-  await publish(await first.url());
-  await settled([first]);
-  const same = await diff();
-  expect(same.stdout, same.stderr).toMatch(/^compared \d{2,}, different 0\n$/);
-  expect(same.code).toBe(0);
-  expect(await first.stop(), first.report).toBe(0);
-
-  await write(900_000);
-  const second = EngineProcess.forThisTest({ data, flags });
-  await second.url();
-  await settled([second]);
-  const changed = await diff();
-  expect(changed.stdout, changed.stderr).toMatch(/^compared \d{2,}, different [1-9]\d*\n$/);
-  expect(changed.code).toBe(1);
 });
 
 test('SIGTERM in the middle of the work drains and exits 0; the next start goes on where it ended', async () => {
