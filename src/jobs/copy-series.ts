@@ -3,8 +3,9 @@
  * so within one a field has one type, and no query of an old server is larger than a page [F1–F3].
  *
  * Reading a unit overlaps with writing and checking those before it, while the source sees no more queries at once
- * than allowed. Points stay bytes all the way; only where the target takes a part not just as it is are values made of
- * it. Every unit is read back from the target: its rows and the sum of their checksums must agree.
+ * than allowed, and the target gets one part after another, so that each of its series comes in order. Points stay bytes
+ * all the way; only where the target takes a part not just as it is are values made of it. Every unit is read back from
+ * the target: its rows and the sum of their checksums must agree.
  */
 import type { Rejection } from '../delivery/index.ts';
 import {
@@ -59,8 +60,8 @@ export interface CopyPart {
   readonly firstNs: bigint;
   /** Of all checksums, modulo CHECKSUM_MODULO. */
   readonly sum: number;
-  /** As the target takes them; undefined: one of them can't be written just as it is. */
-  readonly lines: Uint8Array<ArrayBuffer> | undefined;
+  /** As the target takes them, all at once; undefined: one of them can't be written just as it is. */
+  readonly bodies: readonly Uint8Array<ArrayBuffer>[] | undefined;
   points(): readonly Point[];
   /** One for each point. */
   sums(): readonly number[];
@@ -100,8 +101,10 @@ export interface CopyParts {
 
 const HOUR_NS = 3_600_000_000_000n;
 const DAY_NS = 24n * HOUR_NS;
-/** Writes of one unit in flight. */
-const WRITES_MAX = 4;
+/** Parts of one unit in memory besides the one that is read: on its way, and next. */
+const PARTS_MAX = 2;
+/** Points of a part that go one by one, given to the target at once. */
+const POINTS_AT_ONCE = 10_000;
 /** Examples of one kind of trouble in a unit's message. */
 const EXAMPLES_MAX = 3;
 
@@ -122,6 +125,7 @@ export const copyKind = {
 
 export function copySeries({ source, target, queriesMax, maxRows }: CopyParts): JobKind<CopyInput> {
   const reading = new Gate(queriesMax);
+  const writing = new Gate(1);
   const schemas = new Map<string, Promise<Schema>>();
   const schemaOf = (measurement: string, signal: AbortSignal): Promise<Schema> => {
     const known = schemas.get(measurement) ?? source.schema(measurement, signal);
@@ -144,7 +148,7 @@ export function copySeries({ source, target, queriesMax, maxRows }: CopyParts): 
         const range = { fromNs: BigInt(fromNs), toNs: BigInt(toNs) };
         const schema = await schemaOf(measurement, signal);
         const slice = { measurement, ...range, maxRows, schema };
-        const copied = await copy(source, target, slice, { ...context, read: leave });
+        const copied = await copy(source, target, slice, { ...context, writing, read: leave });
         return await check(target, slice, copied, context);
       } finally {
         leave();
@@ -221,7 +225,7 @@ async function copy(
   source: CopySource,
   target: CopyTarget,
   slice: Slice,
-  { signal, progress, read }: UnitContext & { read(): void },
+  { signal, progress, writing, read }: UnitContext & { readonly writing: Gate; read(): void },
 ): Promise<Copied> {
   let rows = 0;
   let sum = 0;
@@ -230,28 +234,40 @@ async function copy(
   let refusedCount = 0;
   const refused: string[] = [];
   const altered = new Map<string, number>();
-  const writes = new Set<Promise<void>>();
   const failed = new AbortController();
   const inner = AbortSignal.any([signal, failed.signal]);
   const write = async (part: CopyPart) => {
-    const isStored = part.lines !== undefined && (await target.writeLines(part.lines, inner));
-    if (!isStored) await writePoints(part.points(), part.sums());
+    const leave = await writing.enter(inner);
+    try {
+      if (!(await isStored(part))) await writePoints(part.points(), part.sums());
+    } finally {
+      leave();
+    }
     progress(part.count);
   };
+  const isStored = async ({ bodies }: CopyPart): Promise<boolean> => {
+    if (bodies === undefined) return false;
+    const stored = await Promise.all(bodies.map((body) => target.writeLines(body, inner)));
+    return stored.every(Boolean);
+  };
   const writePoints = async (points: readonly Point[], sums: readonly number[]) => {
-    for (const point of points) {
-      const how = target.altered(point);
-      if (how !== undefined) altered.set(how, (altered.get(how) ?? 0) + 1);
-    }
-    for (const { index, message } of await target.write(points, inner)) {
-      rows--;
-      sum = (sum + CHECKSUM_MODULO - (sums[index] as number)) % CHECKSUM_MODULO;
-      refusedCount++;
-      if (refused.length < EXAMPLES_MAX) {
-        refused.push(`${(points[index] as Point).timestampNs} ns: ${message}`);
+    for (let from = 0; from < points.length; from += POINTS_AT_ONCE) {
+      const some = points.slice(from, from + POINTS_AT_ONCE);
+      for (const point of some) {
+        const how = target.altered(point);
+        if (how !== undefined) altered.set(how, (altered.get(how) ?? 0) + 1);
+      }
+      for (const { index, message } of await target.write(some, inner)) {
+        rows--;
+        sum = (sum + CHECKSUM_MODULO - (sums[from + index] as number)) % CHECKSUM_MODULO;
+        refusedCount++;
+        if (refused.length < EXAMPLES_MAX) {
+          refused.push(`${(some[index] as Point).timestampNs} ns: ${message}`);
+        }
       }
     }
   };
+  const writes = new Set<Promise<void>>();
   try {
     for await (const part of source.lines(slice, inner)) {
       rows += part.count;
@@ -261,10 +277,10 @@ async function copy(
         sinceBound = 0;
       }
       sinceBound += part.count;
-      const writing = write(part).catch((error: unknown) => failed.abort(error));
-      writes.add(writing);
-      void writing.then(() => writes.delete(writing));
-      while (writes.size >= WRITES_MAX) await Promise.race(writes);
+      const written = write(part).catch((error: unknown) => failed.abort(error));
+      writes.add(written);
+      void written.then(() => writes.delete(written));
+      while (writes.size >= PARTS_MAX) await Promise.race(writes);
       inner.throwIfAborted();
     }
     read();

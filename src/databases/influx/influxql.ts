@@ -13,14 +13,7 @@ import {
 import type { InfluxConfig } from './config.ts';
 import { LineEncoder } from './line-encoder.ts';
 import { DocumentSplitter } from './msgpack.ts';
-import {
-  type Cell,
-  groupedSum,
-  type ReplyPart,
-  type ReplySeries,
-  type Rows,
-  readPart,
-} from './query-reply.ts';
+import { type Cell, type ReplyPart, type ReplySeries, type Rows, readPart } from './query-reply.ts';
 
 export interface InfluxqlConfig {
   readonly url: string;
@@ -57,8 +50,8 @@ export interface LinesPart {
   readonly firstNs: bigint;
   /** Of all its checksums, modulo CHECKSUM_MODULO. */
   readonly sum: number;
-  /** All of them as line protocol; undefined: one of them can't be written just as it is. */
-  readonly lines: Uint8Array<ArrayBuffer> | undefined;
+  /** All of them as line protocol, series by series; undefined: one of them can't be written just as it is. */
+  readonly bodies: readonly Uint8Array<ArrayBuffer>[] | undefined;
   points(): readonly Point[];
   /** One for each point: the CRC-32 of its row. */
   sums(): readonly number[];
@@ -70,8 +63,12 @@ export interface PointsDigest {
   readonly sum: number;
 }
 
-/** Rows in one chunk of a reply, at most: what is in memory at once, and in one body that is written. */
+/** Rows in one chunk of a reply, at most. */
 const CHUNK_ROWS = 10_000;
+/** What is written as one part: the more rows, the more of each series one after another. */
+const PART_ROWS_MAX = 50_000;
+/** Rows above this are a part of their own. */
+const PART_BYTES = 8 * 1_048_576;
 
 export class InfluxqlReader {
   readonly #config: InfluxqlConfig;
@@ -144,36 +141,41 @@ export class InfluxqlReader {
     for await (const blocks of this.#pages(slice, signal)) yield pointsOf(slice, blocks);
   }
 
-  /** The same, ready to be written into another one. */
+  /** The same, ready to be written into another one: at most a page's rows in one part, in memory all at once. */
   async *lines(slice: PointsSlice, signal: AbortSignal): AsyncGenerator<LinesPart> {
     const { measurement, schema } = slice;
     const encoder = new LineEncoder(measurement, schema.fields, schema.tags);
+    const partOf = (blocks: readonly Rows[]): LinesPart => ({
+      ...encoder.encode(blocks),
+      count: rowsOf(blocks),
+      firstNs: (blocks[0] as Rows).timeNs(0),
+      points: () => pointsOf(slice, blocks),
+      sums: () => blocks.flatMap(checksumsOf),
+    });
+    const rowsMax = Math.min(slice.maxRows, PART_ROWS_MAX);
+    let held: Rows[] = [];
+    let bytes = 0;
     for await (const blocks of this.#pages(slice, signal)) {
-      yield {
-        ...encoder.encode(blocks),
-        count: blocks.reduce((sum, { count }) => sum + count, 0),
-        firstNs: (blocks[0] as Rows).timeNs(0),
-        points: () => pointsOf(slice, blocks),
-        sums: () => blocks.flatMap(checksumsOf),
-      };
+      if (held.length > 0 && (bytes > PART_BYTES || rowsOf(held) + rowsOf(blocks) > rowsMax)) {
+        yield partOf(held);
+        [held, bytes] = [[], 0];
+      }
+      held.push(...blocks);
+      for (const block of blocks) bytes += block.byteLength;
     }
+    if (held.length > 0) yield partOf(held);
   }
 
   /**
-   * Reads the slice, in whatever order is cheapest, without keeping any of it. It is one query: who must not ask for
-   * too much asks slice by slice.
+   * Reads the slice without keeping any of it. It is one query: who must not ask for too much asks slice by slice.
    */
   async digest(slice: Omit<PointsSlice, 'maxRows'>, signal: AbortSignal): Promise<PointsDigest> {
-    const { measurement, schema, fromNs, toNs } = slice;
-    const fields = schema.fields.map((name) => `${identifier(name)}::field`).join(', ');
-    const groups = schema.tags.map(identifier).join(', ');
-    const query = `SELECT ${fields} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs}${groups === '' ? '' : ` GROUP BY ${groups}`}`;
     let rows = 0;
     let sum = 0;
-    for await (const part of this.#query(query, signal, schema.fields.length)) {
+    for await (const part of this.#query(this.#select(slice), signal, slice.schema.fields.length)) {
       for (const series of part.series) {
         rows += series.rows.count;
-        sum = (sum + groupedSum(series, schema.tags)) % CHECKSUM_MODULO;
+        sum = (sum + series.rows.sum()) % CHECKSUM_MODULO;
       }
     }
     return { rows, sum };
@@ -232,21 +234,25 @@ export class InfluxqlReader {
   async *#rows(
     { measurement, schema, maxRows }: PointsSlice,
     {
-      fromNs,
-      toNs,
       offset,
+      ...range
     }: { readonly fromNs: bigint; readonly toNs: bigint; readonly offset: number },
     signal: AbortSignal,
   ): AsyncGenerator<Rows> {
+    const page = `LIMIT ${maxRows}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
+    const query = `${this.#select({ measurement, schema, ...range })} ${page}`;
+    for await (const { series } of this.#query(query, signal, schema.fields.length)) {
+      for (const { rows } of series) if (rows.count > 0) yield rows;
+    }
+  }
+
+  /** Rows of time, fields and tags, by time. */
+  #select({ measurement, schema, fromNs, toNs }: Omit<PointsSlice, 'maxRows'>): string {
     const columns = [
       ...schema.fields.map((name) => `${identifier(name)}::field`),
       ...schema.tags.map((name) => `${identifier(name)}::tag`),
     ];
-    const page = `LIMIT ${maxRows}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
-    const query = `SELECT ${columns.join(', ')} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs} ${page}`;
-    for await (const { series } of this.#query(query, signal, schema.fields.length)) {
-      for (const { rows } of series) if (rows.count > 0) yield rows;
-    }
+    return `SELECT ${columns.join(', ')} FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs}`;
   }
 
   #from(measurement: string): string {
@@ -404,25 +410,34 @@ function cutAtLastTime(
   };
 }
 
+const rowsOf = (blocks: readonly Rows[]): number =>
+  blocks.reduce((sum, { count }) => sum + count, 0);
+
 const checksumsOf = (rows: Rows): number[] =>
-  Array.from({ length: rows.count }, (_, row) => rows.checksum(row, rows.tagsChecksum(row)));
+  Array.from({ length: rows.count }, (_, row) => rows.checksum(row));
 
 const pointsOf = (slice: PointsSlice, blocks: readonly Rows[]): Point[] =>
   blocks.flatMap((rows) => [...rows].map((row) => pointOf(slice, row)));
 
 function pointOf({ measurement, schema }: PointsSlice, row: readonly Cell[]): Point {
-  const fields: Record<string, Exclude<Cell, null>> = {};
-  const tags: Record<string, string> = {};
+  // By entries: an assignment to `__proto__`, which may be a name, would be lost.
+  const fields: [string, Exclude<Cell, null>][] = [];
+  const tags: [string, string][] = [];
   let at = 1;
   for (const name of schema.fields) {
     const value = row[at++];
-    if (value !== null && value !== undefined) fields[name] = value;
+    if (value !== null && value !== undefined) fields.push([name, value]);
   }
   for (const name of schema.tags) {
     const value = row[at++];
-    if (typeof value === 'string' && value !== '') tags[name] = value;
+    if (typeof value === 'string' && value !== '') tags.push([name, value]);
   }
-  return { measurement, tags, fields, timestampNs: row[0] as bigint };
+  return {
+    measurement,
+    tags: Object.fromEntries(tags),
+    fields: Object.fromEntries(fields),
+    timestampNs: row[0] as bigint,
+  };
 }
 
 /** InfluxQL's quoting of names. */

@@ -62,7 +62,13 @@ function rowsOf(points: readonly Point[], isUnsigned = false): Rows {
 }
 
 const encoder = (measurement = 'm') => new LineEncoder(measurement, FIELDS, TAGS);
-const textOf = (lines: Uint8Array | undefined) => lines && Buffer.from(lines).toString();
+const textOf = (bodies: readonly Uint8Array[] | undefined) =>
+  bodies && Buffer.concat(bodies).toString();
+/** Series in the order in which they first come, each by time as it came. */
+const bySeries = (points: readonly Point[]): readonly Point[] =>
+  [
+    ...Map.groupBy(points, ({ tags }) => JSON.stringify(TAGS.map((tag) => tags[tag]))).values(),
+  ].flat();
 const point = (changes: Partial<Point>): Point => ({
   measurement: 'm',
   tags: { host: 'h' },
@@ -101,7 +107,7 @@ describe('rows as lines', () => {
 
   it('are what encodeLine writes of the same points', { tags: 'heavy' }, () => {
     fc.assert(
-      fc.property(points, fc.boolean(), (all, isUnsigned) => {
+      fc.property(points, fc.boolean(), fc.nat(20), (all, isUnsigned, at) => {
         const inOrder = all.map(({ tags, fields, ...rest }) => ({
           ...rest,
           tags: Object.fromEntries(TAGS.flatMap((t) => (tags[t] ? [[t, tags[t]]] : []))),
@@ -109,8 +115,20 @@ describe('rows as lines', () => {
             FIELDS.flatMap((f) => (fields[f] === undefined ? [] : [[f, fields[f]]])),
           ) as Record<string, FieldValue>,
         }));
-        const { lines } = encoder().encode([rowsOf(inOrder, isUnsigned)]);
-        expect(textOf(lines)).toBe(inOrder.map((each) => `${encodeLine(each)}\n`).join(''));
+        const cut = at % (inOrder.length + 1);
+        const blocks = [inOrder.slice(0, cut), inOrder.slice(cut)].map((part) =>
+          rowsOf(part, isUnsigned),
+        );
+        const used = encoder();
+        for (const encoded of [used.encode(blocks), used.encode(blocks)]) {
+          expect(textOf(encoded.bodies)).toBe(
+            bySeries(inOrder)
+              .map((each) => `${encodeLine(each)}\n`)
+              .join(''),
+          );
+          // Whole lines in each.
+          for (const body of encoded.bodies ?? []) expect(body.at(-1)).toBe(0x0a);
+        }
       }),
       { numRuns: 1_000 },
     );
@@ -122,16 +140,16 @@ describe('rows as lines', () => {
       integers.push(2n ** power, 10n ** (power % 19n) - 1n);
     integers.push(2n ** 63n - 1n, 999_999_999_999_999_999n, 1_000_000_000_000_000_000n);
     const signed = [...integers, ...integers.map((i) => -i), -(2n ** 63n)];
-    const { lines } = encoder().encode([rowsOf(signed.map((a) => point({ fields: { a } })))]);
-    const values = textOf(lines)?.match(/(?<=a=)-?\d+(?=i )/g);
+    const { bodies } = encoder().encode([rowsOf(signed.map((a) => point({ fields: { a } })))]);
+    const values = textOf(bodies)?.match(/(?<=a=)-?\d+(?=i )/g);
     expect(values).toEqual(signed.map(String));
   });
 
   it('come of several blocks at once, and of a long string', () => {
     const long = '"'.repeat(100_000);
     const blocks = [rowsOf([point({ fields: { a: long } })]), rowsOf([point({})])];
-    const { lines } = encoder().encode(blocks);
-    expect(textOf(lines)?.length).toBe(
+    const { bodies } = encoder().encode(blocks);
+    expect(textOf(bodies)?.length).toBe(
       2 * long.length + 2 * 'm,host=h a= 1700000000000000001\n'.length + 4,
     );
   });
@@ -150,16 +168,16 @@ describe('rows as lines', () => {
     ['a series key that may be too long', { tags: { host: 'x'.repeat(30_000) } }],
   ])('are left to encodeLine for %s, and have their checksum', (_, changes, measurement) => {
     const rows = rowsOf([point(changes), point({})]);
-    const { lines, sum } = encoder(measurement).encode([rows]);
-    expect(lines).toBeUndefined();
-    const [first, second] = [0, 1].map((row) => rows.checksum(row, rows.tagsChecksum(row)));
+    const { bodies, sum } = encoder(measurement).encode([rows]);
+    expect(bodies).toBeUndefined();
+    const [first, second] = [0, 1].map((row) => rows.checksum(row));
     expect(sum).toBe((first as number) + (second as number));
   });
 
   it('are left to encodeLine where a field’s name is altered or refused', () => {
     for (const name of ['a\\', 'time', '']) {
       const rows = rowsOf([point({})]);
-      expect(new LineEncoder('m', [name, 'b', 'c'], TAGS).encode([rows]).lines).toBeUndefined();
+      expect(new LineEncoder('m', [name, 'b', 'c'], TAGS).encode([rows]).bodies).toBeUndefined();
     }
   });
 });

@@ -44,16 +44,15 @@ const LENGTH_FORMS: Readonly<Record<number, { readonly bytes: number; readonly p
 
 /** Cuts a stream of bytes into whole documents, looking at each byte's header once. */
 export class DocumentSplitter {
+  /** What no document ends in yet, and the room behind it in a buffer of our own, if any. */
   #held: Buffer = Buffer.alloc(0);
+  #room = 0;
   /** Where the next value's header begins, and how many values the document still lacks. */
   #at = 0;
   #missing = 1;
 
   push(chunk: Uint8Array): readonly Buffer[] {
-    const bytes =
-      this.#held.length === 0
-        ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-        : Buffer.concat([this.#held, chunk]);
+    const bytes = this.#with(chunk);
     const documents: Buffer[] = [];
     let begin = 0;
     for (;;) {
@@ -75,6 +74,29 @@ export class DocumentSplitter {
     this.#held = bytes.subarray(begin);
     this.#at -= begin;
     return documents;
+  }
+
+  /** Room is doubled when there is none: a document that comes in many chunks is not copied with each of them. */
+  #with(chunk: Uint8Array): Buffer {
+    const held = this.#held;
+    const { length } = held;
+    if (length === 0) {
+      this.#room = 0;
+      return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    }
+    const needed = length + chunk.length;
+    if (this.#room < chunk.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * needed);
+      held.copy(larger);
+      larger.set(chunk, length);
+      this.#room = larger.length - needed;
+      return larger.subarray(0, needed);
+    }
+    // Behind what is held lies nothing that anybody was given.
+    const whole = Buffer.from(held.buffer, held.byteOffset, needed);
+    whole.set(chunk, length);
+    this.#room -= chunk.length;
+    return whole;
   }
 
   /** Whether the stream ended between documents. */

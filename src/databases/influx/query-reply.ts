@@ -5,12 +5,11 @@
  *   { results: [ { statement_id, error?, partial?, series: [ { name, tags?, columns, values: [ row… ], partial? } ] } ] }
  *
  * Rows stay bytes until somebody asks for their values. 1.4 – 1.8 and 2.x write the same bytes for the same value, so a
- * checksum of a point is one of their bytes: of its time and fields, begun with that of its tags, which stand in its
- * row or, in a query that groups by them, before it.
+ * checksum of a point is one of its row's bytes: of its time, fields and tags.
  */
-import { crc32 } from 'node:zlib';
 import { CHECKSUM_MODULO } from '../../model/index.ts';
 import { endOf, MsgpackReader } from './msgpack.ts';
+import { rowChecksum } from './row-checksum.ts';
 
 /** Integers are bigints, floats numbers; a missing value is null. */
 export type Cell = bigint | number | string | boolean | null;
@@ -44,6 +43,12 @@ export class Rows {
     return this.bounds.length / 3;
   }
 
+  /** Of all rows. */
+  get byteLength(): number {
+    const { bounds } = this;
+    return bounds.length === 0 ? 0 : (bounds.at(-1) as number) - (bounds[0] as number);
+  }
+
   slice(from: number, to = this.count): Rows {
     return new Rows(this.bytes, this.bounds.slice(from * 3, to * 3));
   }
@@ -65,16 +70,18 @@ export class Rows {
     for (let row = 0; row < this.count; row++) yield this.cells(row);
   }
 
-  /** CRC-32 of a point whose tags have this one. */
-  checksum(row: number, ofTags: number): number {
+  /** Of all its bytes. */
+  checksum(row: number): number {
     const { bytes, bounds } = this;
-    return crc32(bytes.subarray(bounds[row * 3], bounds[row * 3 + 1]), ofTags);
+    return rowChecksum(bytes, bounds[row * 3] as number, bounds[row * 3 + 2] as number);
   }
 
-  /** CRC-32 of the tags that stand in the row. */
-  tagsChecksum(row: number): number {
-    const { bytes, bounds } = this;
-    return crc32(bytes.subarray(bounds[row * 3 + 1], bounds[row * 3 + 2]));
+  /** Of all rows, modulo CHECKSUM_MODULO; of their order it does not depend. */
+  sum(): number {
+    let sum = 0;
+    for (let row = 0; row < this.count; row++) sum += this.checksum(row);
+    // 2^21 rows would have to be in one reply for the sum to lose a bit.
+    return sum % CHECKSUM_MODULO;
   }
 }
 
@@ -120,28 +127,4 @@ function readRows(bytes: Buffer, reader: MsgpackReader, fields: number): Rows {
     reader.at = at;
   }
   return new Rows(bytes, bounds);
-}
-
-/** Sum of the checksums of a grouped query's rows, whose tags of these names stand before them. */
-export function groupedSum({ tags = {}, rows }: ReplySeries, names: readonly string[]): number {
-  const ofTags = crc32(tagCells(tags, names));
-  let sum = 0;
-  for (let row = 0; row < rows.count; row++) {
-    sum = (sum + rows.checksum(row, ofTags)) % CHECKSUM_MODULO;
-  }
-  return sum;
-}
-
-/** Tags as a row would hold them: a text each, nil for one that is not there. */
-function tagCells(tags: Readonly<Record<string, string>>, names: readonly string[]): Buffer {
-  const cells: Buffer[] = [];
-  for (const name of names) {
-    const text = Buffer.from(tags[name] ?? '');
-    const { length } = text;
-    if (length === 0) cells.push(Buffer.of(0xc0));
-    else if (length < 32) cells.push(Buffer.of(0xa0 | length), text);
-    else if (length < 256) cells.push(Buffer.of(0xd9, length), text);
-    else cells.push(Buffer.of(0xda, length >> 8, length & 0xff), text);
-  }
-  return Buffer.concat(cells);
 }
