@@ -6,10 +6,12 @@
  * reads each hour back and compares it (`checkingScript`). The source's memory is its peak, of a server started anew
  * for each.
  *
- *   eval "$(npm run -s servers env)" && npm run bench -- copy-influx [--points N] [--rounds N]
+ *   eval "$(npm run -s servers env)" && npm run bench -- copy-influx [--points N] [--rounds N] [--add]
+ *
+ * `--add` adds its rounds to those of the results that there are, where one run of all would take too long.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +28,7 @@ import { benchArguments, required } from './support/arguments.ts';
 import { noiseNow, warnOfNoise, writeResults } from './support/results.ts';
 
 for (const name of ['INFLUX_URL', 'INFLUX_ORG', 'INFLUX_TOKEN']) required(name);
-const options = benchArguments({ points: 1_000_000, rounds: 2 });
+const options = benchArguments({ points: 1_000_000, rounds: 3 }, ['add']);
 const points = options.number('points');
 const noise = noiseNow();
 warnOfNoise(noise);
@@ -45,7 +47,9 @@ const contestants = {
   tidemark: copyByTidemark,
 };
 type Name = keyof typeof contestants;
-const runs: { name: Name; seconds: number; sourceMiB: number }[] = [];
+type Run = { readonly pointsPerSecond: number; readonly sourcePeakMiB: number };
+type Round = Record<Name, Run> & { readonly ratio: number; readonly ratioOfChecked: number };
+const rounds: Round[] = options.flag('add') ? await roundsBefore() : [];
 try {
   await old.query(`CREATE DATABASE ${database}`);
   for (let at = 0; at < points; at += 50_000) {
@@ -56,6 +60,7 @@ try {
     );
   }
   for (let round = 0; round < options.number('rounds'); round++) {
+    const runs: Partial<Record<Name, Run>> = {};
     for (const name of Object.keys(contestants) as Name[]) {
       await old.restart();
       const bucket = uniqueName('bench-copy');
@@ -66,39 +71,46 @@ try {
       const sourceMiB = (await old.residentBytes()) / 2 ** 20;
       const stored = await count(bucket);
       if (stored !== points) throw new Error(`${name} stored ${stored} of ${points}`);
-      runs.push({ name, seconds, sourceMiB });
+      const run = {
+        pointsPerSecond: Math.round(points / seconds),
+        sourcePeakMiB: Math.round(sourceMiB),
+      };
+      runs[name] = run;
       process.stdout.write(
-        `${name}: ${Math.round(points / seconds)} points/s, source's peak ${Math.round(sourceMiB)} MiB\n`,
+        `${name}: ${run.pointsPerSecond} points/s, source's peak ${run.sourcePeakMiB} MiB\n`,
       );
       await dropBucket(target, bucket);
     }
+    const { script, checkingScript, tidemark } = runs as Record<Name, Run>;
+    const over = ({ pointsPerSecond }: Run) =>
+      Number((tidemark.pointsPerSecond / pointsPerSecond).toFixed(2));
+    const ratios = { ratio: over(script), ratioOfChecked: over(checkingScript) };
+    rounds.push({ script, checkingScript, tidemark, ...ratios });
+    process.stdout.write(
+      `tidemark copies and compares at ${ratios.ratioOfChecked} times the rate of a script that does both, ${ratios.ratio} times that of one that only copies\n`,
+    );
   }
 } finally {
   await old.stop();
   await rm(folder, { recursive: true, force: true });
 }
 
-const best = (name: Name) => {
-  const own = runs.filter((run) => run.name === name);
-  return {
-    pointsPerSecond: Math.round(points / Math.min(...own.map(({ seconds }) => seconds))),
-    sourcePeakMiB: Math.round(Math.max(...own.map(({ sourceMiB }) => sourceMiB))),
-  };
+const spread = (of: (round: Round) => number) => {
+  const sorted = rounds.map(of).sort((x, y) => x - y);
+  const median = sorted[Math.floor(sorted.length / 2)] as number;
+  return { min: sorted[0] as number, median, max: sorted.at(-1) as number };
 };
-const [script, checkingScript, tidemark] = [
-  best('script'),
-  best('checkingScript'),
-  best('tidemark'),
-];
-const over = (other: ReturnType<typeof best>) =>
-  Number((tidemark.pointsPerSecond / other.pointsPerSecond).toFixed(2));
-const ratio = over(script);
-const ratioOfChecked = over(checkingScript);
+const ratio = spread((round) => round.ratio);
+const ratioOfChecked = spread((round) => round.ratioOfChecked);
 process.stdout.write(
-  `tidemark copies and compares at ${ratioOfChecked} times the rate of a script that does both, ${ratio} times that of one that only copies\n`,
+  `${rounds.length} rounds: ${ratioOfChecked.min} – ${ratioOfChecked.max} (median ${ratioOfChecked.median}) and ${ratio.min} – ${ratio.max} (median ${ratio.median})\n`,
 );
-const figures = { points, script, checkingScript, tidemark, ratio, ratioOfChecked };
-writeResults('copy-influx', noise, figures);
+writeResults('copy-influx', noise, { points, ratio, ratioOfChecked, rounds });
+
+async function roundsBefore(): Promise<Round[]> {
+  const file = new URL('results/copy-influx.json', import.meta.url);
+  return (JSON.parse(await readFile(file, 'utf8')) as { rounds?: Round[] }).rounds ?? [];
+}
 
 async function copyByTidemark(bucket: string): Promise<void> {
   const program = fileURLToPath(new URL('../bin/tidemark', import.meta.url));

@@ -58,7 +58,7 @@ function rowsOf(points: readonly Point[], isUnsigned = false): Rows {
     at += front.length + back.length;
     parts.push(front, back);
   }
-  return new Rows(Buffer.concat(parts), bounds);
+  return new Rows(Buffer.concat(parts), Int32Array.from(bounds));
 }
 
 const encoder = (measurement = 'm') => new LineEncoder(measurement, FIELDS, TAGS);
@@ -172,6 +172,21 @@ describe('rows as lines', () => {
     expect(bodies).toBeUndefined();
     const [first, second] = [0, 1].map((row) => rows.checksum(row));
     expect(sum).toBe((first as number) + (second as number));
+  });
+
+  it('are right after rows that were left to encodeLine', () => {
+    const used = encoder();
+    const other = point({ tags: { host: 'other' } });
+    expect(used.encode([rowsOf([point({ fields: {} }), other, point({})])]).bodies).toBeUndefined();
+    const { bodies } = used.encode([rowsOf([other, point({})])]);
+    expect(textOf(bodies)).toBe([other, point({})].map((each) => `${encodeLine(each)}\n`).join(''));
+  });
+
+  it('have a tag that is named __proto__', () => {
+    const { bodies } = new LineEncoder('m', FIELDS, ['__proto__', 'the place']).encode([
+      rowsOf([point({ tags: { host: 'h' } })]),
+    ]);
+    expect(textOf(bodies)).toBe('m,__proto__=h a=1i 1700000000000000001\n');
   });
 
   it('are left to encodeLine where a field’s name is altered or refused', () => {

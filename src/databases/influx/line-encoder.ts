@@ -26,8 +26,9 @@ interface Series {
   readonly tags: Buffer;
   /** Measurement and tags as they are written; undefined: not by us. */
   readonly prefix: Buffer | undefined;
-  /** Rows at hand, counted over all blocks. */
-  rows: number[];
+  /** Of the rows at hand, counted over all blocks; -1: none. */
+  firstRow: number;
+  lastRow: number;
   /** Another one of the same hash. */
   readonly next: Series | undefined;
 }
@@ -76,11 +77,12 @@ export class LineEncoder {
       bodies.push(new Uint8Array(this.#out.subarray(0, this.#at)));
       this.#at = lines = 0;
     };
-    for (const { prefix, rows } of this.#bySeries(blocks)) {
+    const nextRow = new Int32Array(count).fill(-1);
+    for (const { prefix, firstRow } of this.#bySeries(blocks, nextRow)) {
       if (prefix === undefined) return undefined;
       let block = 0;
       let firstOfBlock = 0;
-      for (const row of rows) {
+      for (let row = firstRow; row >= 0; row = nextRow[row] as number) {
         while (row - firstOfBlock >= (blocks[block] as Rows).count) {
           firstOfBlock += (blocks[block] as Rows).count;
           block++;
@@ -93,22 +95,27 @@ export class LineEncoder {
     return bodies;
   }
 
-  /** In the order in which they first come. */
-  #bySeries(blocks: readonly Rows[]): readonly Series[] {
+  /** In the order in which they first come; `nextRow` gets for each row the next one of its series. */
+  #bySeries(
+    blocks: readonly Rows[],
+    nextRow: Int32Array,
+  ): readonly Pick<Series, 'prefix' | 'firstRow'>[] {
     const all: Series[] = [];
-    let firstOfBlock = 0;
+    let at = 0;
     for (const rows of blocks) {
-      for (let row = 0; row < rows.count; row++) {
+      for (let row = 0; row < rows.count; row++, at++) {
         const series = this.#seriesOf(rows, row);
-        if (series.rows.length === 0) all.push(series);
-        series.rows.push(firstOfBlock + row);
+        if (series.firstRow < 0) {
+          all.push(series);
+          series.firstRow = at;
+        } else nextRow[series.lastRow] = at;
+        series.lastRow = at;
       }
-      firstOfBlock += rows.count;
     }
     return all.map((series) => {
-      const { rows } = series;
-      series.rows = [];
-      return { ...series, rows };
+      const { prefix, firstRow } = series;
+      series.firstRow = -1;
+      return { prefix, firstRow };
     });
   }
 
@@ -134,7 +141,7 @@ export class LineEncoder {
     }
     const prefix = this.#prefixOf(Object.fromEntries(tags));
     // Not a view: one of a whole reply would keep it.
-    const series = { tags: Buffer.from(bytes), prefix, rows: [], next };
+    const series = { tags: Buffer.from(bytes), prefix, firstRow: -1, lastRow: -1, next };
     if (this.#seriesCount >= SERIES_MAX) {
       this.#series.clear();
       this.#seriesCount = 0;

@@ -32,9 +32,9 @@ export interface ReplyPart {
 export class Rows {
   readonly bytes: Buffer;
   /** Of each row three places: behind its header, behind its fields, behind its end. */
-  readonly bounds: readonly number[];
+  readonly bounds: Int32Array;
 
-  constructor(bytes: Buffer, bounds: readonly number[]) {
+  constructor(bytes: Buffer, bounds: Int32Array) {
     this.bytes = bytes;
     this.bounds = bounds;
   }
@@ -50,7 +50,7 @@ export class Rows {
   }
 
   slice(from: number, to = this.count): Rows {
-    return new Rows(this.bytes, this.bounds.slice(from * 3, to * 3));
+    return new Rows(this.bytes, this.bounds.subarray(from * 3, to * 3));
   }
 
   /** Of a row that begins with its time. */
@@ -108,23 +108,26 @@ export function readPart(document: Buffer, fields = 0): ReplyPart {
       name,
       tags,
       columns,
-      rows: values ?? new Rows(document, []),
+      rows: values ?? new Rows(document, new Int32Array()),
     })),
   };
 }
 
 function readRows(bytes: Buffer, reader: MsgpackReader, fields: number): Rows {
-  const bounds: number[] = [];
-  for (let rows = reader.open(); rows > 0; rows--) {
+  const rows = reader.open();
+  const bounds = new Int32Array(rows * 3);
+  let { at } = reader;
+  for (let row = 0; row < rows; row++) {
+    reader.at = at;
     const cells = reader.open();
-    let at = reader.at;
-    bounds.push(at);
+    at = reader.at;
+    bounds[row * 3] = at;
     for (let cell = 0; cell < cells; cell++) {
       at = endOf(bytes, at);
-      if (cell === fields) bounds.push(at);
+      if (cell === fields) bounds[row * 3 + 1] = at;
     }
-    bounds.push(at);
-    reader.at = at;
+    bounds[row * 3 + 2] = at;
   }
+  reader.at = at;
   return new Rows(bytes, bounds);
 }
