@@ -25,7 +25,7 @@ export default defineConfig({
   resolve: { conditions: ['tidemark-source'] },
   ssr: { resolve: { conditions: ['tidemark-source'] } },
   test: {
-    // Seconds of work: properties with many runs, long simulations, processes. `npm run check` leaves them out.
+    // A fifth of a second of work or more: properties with many runs, long simulations, processes. `npm run check` leaves them out.
     tags: [{ name: 'heavy' }],
     globalSetup: ['test/support/installed.ts'],
     setupFiles: ['test/support/properties.ts'],

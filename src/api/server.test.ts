@@ -45,7 +45,9 @@ describe('publishing', () => {
   const records = (topic: string) =>
     get(`/v1/topics/${topic}/records`).then((r) => r.json().records);
 
-  test('stores each line’s bytes as they are and answers with offsets', async () => {
+  test('stores each line’s bytes as they are and answers with offsets', {
+    tags: 'heavy',
+  }, async () => {
     const lines = ['{"validator":"a",  "n":12345678901234567890}', '{"validator":"b"}\t'];
     const reply = await post('/v1/topics/votes/records', `${lines.join('\r\n')}\n\n`, NDJSON);
     expect(reply.statusCode).toBe(200);
@@ -88,7 +90,7 @@ describe('publishing', () => {
     expect(await records('votes')).toEqual([]);
   });
 
-  test('reasons are bounded however many lines are bad', async () => {
+  test('reasons are bounded however many lines are bad', { tags: 'heavy' }, async () => {
     const problem = await expectProblem(
       post('/v1/topics/votes/records', 'x\n'.repeat(5_000), NDJSON),
       'RECORDS_INVALID',
@@ -153,7 +155,9 @@ describe('publishing', () => {
     await expectProblem(post('/v1/topics/plain/records', body, headers), code);
   });
 
-  test('gzip bodies are unpacked, their unpacked size is what is limited', async () => {
+  test('gzip bodies are unpacked, their unpacked size is what is limited', {
+    tags: 'heavy',
+  }, async () => {
     const headers = { ...NDJSON, 'content-encoding': 'gzip' };
     const lines = gzipSync('{"a":1}\n{"a":2}\n');
     expect((await post('/v1/topics/plain/records', lines, headers)).json().count).toBe(2);
@@ -231,7 +235,7 @@ describe('pages', () => {
     expect((await page('from=6')).records).toMatchObject([{ key: '/w==', keyEncoding: 'base64' }]);
   });
 
-  test('end early rather than fill memory', async () => {
+  test('end early rather than fill memory', { tags: 'heavy' }, async () => {
     const large = `"${'x'.repeat(3_000_000)}"`;
     engine.broker.put('plain', 0, ...Array.from({ length: 8 }, () => large));
     const { records, next } = await page('limit=8');

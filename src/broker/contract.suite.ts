@@ -728,7 +728,9 @@ export function describeBrokerContract(name: string, open: () => Promise<BrokerU
         await consumer.stop();
       });
 
-      test('holds a partition that had enough until resume, while others go on', async () => {
+      test('holds a partition that had enough until resume, while others go on', {
+        tags: 'heavy',
+      }, async () => {
         const topic = await makeTopic('paused', { partitions: 2 });
         const send = (partition: number, value: string) =>
           broker.append(topic, [{ key: null, value, partition }]);
@@ -923,7 +925,9 @@ export function describeBrokerContract(name: string, open: () => Promise<BrokerU
         await Promise.all([first.stop(), second.stop()]);
       });
 
-      test('a member that does not let go loses its partitions after revokeTimeoutMs', async () => {
+      test('a member that does not let go loses its partitions after revokeTimeoutMs', {
+        tags: 'heavy',
+      }, async () => {
         const topic = await makeTopic('stuck', { partitions: 2 });
         const group = fresh('group');
         const one = new Diary();

@@ -126,7 +126,7 @@ describe('usage', () => {
 });
 
 describe('publish', () => {
-  test('stores stdin line by line and prints the count', async () => {
+  test('stores stdin line by line and prints the count', { tags: 'heavy' }, async () => {
     const { code, out } = await run(at('publish', 'plain'), 'a\n{"b":1}\r\n\nlast').done;
     expect({ code, out }).toEqual({ code: 0, out: 'published 3 records to plain\n' });
     const [topic] = await engine.broker.describeTopics(['plain']);
@@ -231,7 +231,7 @@ describe('replay', () => {
   };
   const jobOf = (id: string) => engine.replays.list().find((job) => job.id === id);
 
-  test('starts the job as asked and waits for its end', async () => {
+  test('starts the job as asked and waits for its end', { tags: 'heavy' }, async () => {
     finish({ progress: { done: 10, total: 10 } });
     const words = ['replay', 'vote-latency', '--from', '2026-01-01', '--to', '99', '--into', 'a,b'];
     const { code, out } = await run(at(...words, '--into', 'c')).done;
@@ -268,7 +268,7 @@ describe('replay', () => {
     expect(engine.asked[0]).toMatchObject({ from: { offset: 0 }, diff: true });
   });
 
-  test('a job that fails, an unknown name and a stop are failures', async () => {
+  test('a job that fails, an unknown name and a stop are failures', { tags: 'heavy' }, async () => {
     finish({ state: 'failed', error: { code: 'SINK_UNREACHABLE', message: 'it is away' } });
     const words = at('replay', 'vote-latency', '--from', '0');
     expect(await run(words).done).toMatchObject({
@@ -366,7 +366,7 @@ describe('the engine', () => {
     expect(started).toEqual([]);
   });
 
-  test('is found by its data directory', async () => {
+  test('is found by its data directory', { tags: 'heavy' }, async () => {
     const { openEmbeddedBroker } = await import('../broker/index.ts');
     const { silentLogger } = await import('../runtime/index.ts');
     const broker = await openEmbeddedBroker({
@@ -444,7 +444,7 @@ test('config check reads the alerts file, and says what is wrong where', async (
 });
 
 describe('alerts', () => {
-  test('are a table for people and JSON for scripts', async () => {
+  test('are a table for people and JSON for scripts', { tags: 'heavy' }, async () => {
     const { out } = await run(['alerts']).done;
     expect(out).toMatch(/a1 +firing +warning .*cpu.usage is 83.1/);
     const json = JSON.parse((await run(['alerts', '--json']).done).out);
@@ -453,7 +453,7 @@ describe('alerts', () => {
     expect((await run(['alerts', 'rules']).done).code).toBe(0);
   });
 
-  test('are acknowledged and silenced', async () => {
+  test('are acknowledged and silenced', { tags: 'heavy' }, async () => {
     const acknowledged = await run(['alerts', 'ack', 'a1', '--by', 'ada', '--json']).done;
     expect(acknowledged).toMatchObject({ code: 0 });
     expect(JSON.parse(acknowledged.out).acknowledged.by).toBe('ada');
@@ -477,7 +477,7 @@ describe('simulated votes', () => {
     );
   };
 
-  test('are published keyed by validator, as many as asked for', async () => {
+  test('are published keyed by validator, as many as asked for', { tags: 'heavy' }, async () => {
     const words = at('simulate', 'votes', '--rate', '0', '--seed', '7', '--count', '6000');
     const { code, out } = await run([...words, '--validators', '20']).done;
     expect({ code, out }).toEqual({ code: 0, out: 'published 6000 votes\n' });

@@ -154,7 +154,7 @@ describe('a replay', () => {
     expect(await open.broker.describeTopics(['counts'])).toEqual(before);
   });
 
-  it('finds no difference where nothing was changed', async () => {
+  it('finds no difference where nothing was changed', { tags: 'heavy' }, async () => {
     await runLive();
     const job = await ended(jobs(counting(60_000)), {
       name: 'counting',
@@ -269,7 +269,7 @@ describe('a replay', () => {
     expect(shelf).toHaveLength(720);
   });
 
-  it('waits while live is behind, and can be cancelled then', async () => {
+  it('waits while live is behind, and can be cancelled then', { tags: 'heavy' }, async () => {
     await runLive();
     const replays = jobs(counting(60_000), () => 1_000_000);
     const { id } = await replays.start({ name: 'counting', from: { offset: 0 } });
@@ -281,7 +281,9 @@ describe('a replay', () => {
     expect(replays.get(id)?.state).toBe('cancelled');
   });
 
-  it('goes on in the next process, from its beginning, to the end that was asked for', async () => {
+  it('goes on in the next process, from its beginning, to the end that was asked for', {
+    tags: 'heavy',
+  }, async () => {
     await runLive();
     const first = jobs(counting(60_000), () => 1_000_000, 'twice');
     const { id } = await first.start({

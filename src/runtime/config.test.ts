@@ -223,7 +223,9 @@ test('every setting has a sentence, a default or leave to be absent, and its own
   }
 });
 
-test('whatever JSON the file holds, loading succeeds or refuses with a code', () => {
+test('whatever JSON the file holds, loading succeeds or refuses with a code', {
+  tags: 'heavy',
+}, () => {
   fc.assert(
     fc.property(
       fc.oneof(

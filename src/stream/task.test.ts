@@ -124,7 +124,9 @@ async function started(setting: Setting = {}) {
 }
 
 describe('a task', () => {
-  it('puts out each record once, in order, and ends epochs as time passes', async () => {
+  it('puts out each record once, in order, and ends epochs as time passes', {
+    tags: 'heavy',
+  }, async () => {
     const { append, task, until, valuesIn } = await started();
     for (let n = 0; n < TOTAL; n += 5) {
       await append(rowsFrom(n, 5));
@@ -140,7 +142,9 @@ describe('a task', () => {
     ['before it happened', false],
     ['after it happened, its answer being lost', true],
   ] as const) {
-    it(`goes back to the last epoch when a commit fails ${when}, and loses and doubles nothing`, async () => {
+    it(`goes back to the last epoch when a commit fails ${when}, and loses and doubles nothing`, {
+      tags: 'heavy',
+    }, async () => {
       let commits = 0;
       const { append, task, until, valuesIn } = await started({
         around: (broker) =>
@@ -177,7 +181,9 @@ describe('a task', () => {
     expect(await valuesIn('windows')).toEqual(allWindows);
   });
 
-  it('has failed when an operator throws five times at the same epoch, and keeps what was committed', async () => {
+  it('has failed when an operator throws five times at the same epoch, and keeps what was committed', {
+    tags: 'heavy',
+  }, async () => {
     let thrown = 0;
     const { append, task, until, valuesIn, clock } = await started({
       topology: plain((row) => {
@@ -442,7 +448,9 @@ describe('a task with asynchronous steps', () => {
     expect(await valuesIn('out')).toEqual(allOut(5));
   });
 
-  it('lets go of answers that do not come when it is stopped: the next owner asks again', async () => {
+  it('lets go of answers that do not come when it is stopped: the next owner asks again', {
+    tags: 'heavy',
+  }, async () => {
     const { asking, loads, answerAll } = waiting();
     const { append, broker, runner, until, valuesIn, whileTimePasses } = await started({
       topology: asking,

@@ -102,7 +102,9 @@ describe('a sink', () => {
     );
   });
 
-  it('that is away keeps its newest records within the limit, and the rest is counted', async () => {
+  it('that is away keeps its newest records within the limit, and the rest is counted', {
+    tags: 'heavy',
+  }, async () => {
     const test = await openSinks({
       SINK_BACKLOG_POINTS_MAX: '40',
       SINK_BACKLOG_POLICY: 'drop-oldest',
@@ -118,7 +120,9 @@ describe('a sink', () => {
     expect(test.engine.sinks.blocked('numbers')).toBeUndefined();
   });
 
-  it('that is away keeps as many bytes as may wait, however its records were appended', async () => {
+  it('that is away keeps as many bytes as may wait, however its records were appended', {
+    tags: 'heavy',
+  }, async () => {
     const test = await openSinks({
       SINK_BACKLOG_BYTES_MAX: '400',
       SINK_BACKLOG_POLICY: 'drop-oldest',
@@ -134,7 +138,9 @@ describe('a sink', () => {
     expect(inOrder(test.stored)).toEqual(range(1_060, 1_100));
   });
 
-  it('that is away blocks what it reads and what that is derived from, until it has caught up', async () => {
+  it('that is away blocks what it reads and what that is derived from, until it has caught up', {
+    tags: 'heavy',
+  }, async () => {
     const test = await openSinks({ SINK_BACKLOG_POINTS_MAX: '40' });
     test.world.away = true;
     await test.engine.publish(41);
@@ -159,7 +165,7 @@ describe('a sink', () => {
     expect(await test.engine.backlog()).toMatchObject({ dropped: 5 });
   });
 
-  it('counts what retention removed before it was read', async () => {
+  it('counts what retention removed before it was read', { tags: 'heavy' }, async () => {
     const test = await openSinks({}, 1);
     await test.engine.publish(1);
     await wait(() => expect(test.stored).toEqual([0]));

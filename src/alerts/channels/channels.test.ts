@@ -210,7 +210,9 @@ const email = (port: number, changes: Partial<Extract<ChannelConfig, { type: 'em
     ...changes,
   });
 
-test('e-mail goes to all, signed in, with the same Message-ID when it comes again', async () => {
+test('e-mail goes to all, signed in, with the same Message-ID when it comes again', {
+  tags: 'heavy',
+}, async () => {
   const { port, mails } = await mailServer({ allowInsecureAuth: true });
   const sink = email(port, { username: 'tidemark', password: new Secret('pa55') });
   expect(await sink.write([message])).toEqual([]);
@@ -237,7 +239,9 @@ test('a wrong password needs an operator, and is in no message', async () => {
   );
 });
 
-test('a server that refuses a recipient for good refuses the message; one that is busy is tried again', async () => {
+test('a server that refuses a recipient for good refuses the message; one that is busy is tried again', {
+  tags: 'heavy',
+}, async () => {
   const refusing = (code: number) => ({
     onRcptTo: (_: unknown, __: unknown, done: (error?: Error | null) => void) =>
       done(Object.assign(new Error('no such user'), { responseCode: code })),
@@ -251,7 +255,9 @@ test('a server that refuses a recipient for good refuses the message; one that i
   await expect(email(9).write([message])).rejects.toBeInstanceOf(RetriableError);
 });
 
-test('where TLS is asked for, nothing is sent without; a certificate of nobody is refused', async () => {
+test('where TLS is asked for, nothing is sent without; a certificate of nobody is refused', {
+  tags: 'heavy',
+}, async () => {
   const plain = await mailServer({ hideSTARTTLS: true });
   await expect(email(plain.port, { tls: 'starttls' }).write([message])).rejects.toThrow();
   // smtp-server's own certificate is signed by nobody we know.

@@ -114,7 +114,9 @@ describe('a look-up', () => {
     ]);
   });
 
-  test('of a store that hangs is not tried for a while, nor are queries; then one asks first', async () => {
+  test('of a store that hangs is not tried for a while, nor are queries; then one asks first', {
+    tags: 'heavy',
+  }, async () => {
     await listen({ timeoutMs: 50 });
     const seen = hang();
     for (const path of ['metricnames', 'metadata/s', 'tagnames']) await get(path);
@@ -127,7 +129,9 @@ describe('a look-up', () => {
     expect(seen.asked).toBe(3);
   });
 
-  test('has its turn among the queries, and a text is still kept, given and deleted', async () => {
+  test('has its turn among the queries, and a text is still kept, given and deleted', {
+    tags: 'heavy',
+  }, async () => {
     await listen({ atOnceMax: 1, waitingMax: 0 });
     const { open, seen } = gateReads();
     const first = ask();
@@ -305,7 +309,9 @@ describe('cache_time', () => {
 describe('a store that is away', () => {
   const away = new RetriableError('no host answers', { code: 'SINK_UNREACHABLE' });
 
-  test('is tried again, then left alone for a while; what is cached is still answered', async () => {
+  test('is tried again, then left alone for a while; what is cached is still answered', {
+    tags: 'heavy',
+  }, async () => {
     await listen({});
     const cached = { ...body, cache_time: 60 };
     expect((await ask(cached)).status).toBe(200);
@@ -340,7 +346,9 @@ describe('a store that is away', () => {
 });
 
 describe('an older cluster that is away', () => {
-  test('stops questions about its time, with its name, and no others; it is asked again each time', async () => {
+  test('stops questions about its time, with its name, and no others; it is asked again each time', {
+    tags: 'heavy',
+  }, async () => {
     const old = embeddedWideRows({ dataDirectory: join(directory, 'old') });
     const answers = vi
       .spyOn(old, 'connect')

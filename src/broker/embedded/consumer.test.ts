@@ -55,7 +55,9 @@ test('many small appends are read as few batches', { tags: 'heavy' }, async () =
   );
 });
 
-test('partitions take turns, and other work gets its turn between batches', async () => {
+test('partitions take turns, and other work gets its turn between batches', {
+  tags: 'heavy',
+}, async () => {
   const { broker } = await openTemporaryBroker();
   await broker.createTopics([{ name: 't', partitions: 3 }]);
   for (const partition of [0, 1, 2])

@@ -242,7 +242,9 @@ test('what a deleted namespace left is cleared at the next opening when that was
   await storage.close();
 });
 
-test('thousands of state entries restore in order of their keys, long keys too', async () => {
+test('thousands of state entries restore in order of their keys, long keys too', {
+  tags: 'heavy',
+}, async () => {
   const { broker } = await openTemporaryBroker();
   const options = {
     id: 'task',

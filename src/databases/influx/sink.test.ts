@@ -210,7 +210,9 @@ test('check writes nothing with the rights of a write, and connect is the same',
   await expect(sink.check()).rejects.toMatchObject({ code: 'INFLUX_UNAUTHORIZED' });
 });
 
-test('through the delivery every point is stored although the server is busy, cuts and hangs', async () => {
+test('through the delivery every point is stored although the server is busy, cuts and hangs', {
+  tags: 'heavy',
+}, async () => {
   const stored = new Set<string>();
   let call = 0;
   influx.answer = ({ body }) => {

@@ -416,7 +416,9 @@ describe('deleting', () => {
     expect(await collect(rows.metricNames())).toEqual(['m', 'm2']);
   });
 
-  test('what is written meanwhile is either deleted or found, never stranded', async () => {
+  test('what is written meanwhile is either deleted or found, never stranded', {
+    tags: 'heavy',
+  }, async () => {
     for (let round = 0; round < 20; round++) {
       const writes = Array.from({ length: 5 }, (_, n) => store.write([point(NOW + n)]));
       await Promise.all([...writes, remove(), store.write([point(NOW + 9)])]);

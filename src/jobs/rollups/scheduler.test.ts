@@ -231,7 +231,9 @@ describe('of several processes', () => {
     expect(writes).toHaveBeenCalledTimes(4);
   });
 
-  test('another takes over when the claim of one that died has run out, where it was', async () => {
+  test('another takes over when the claim of one that died has run out, where it was', {
+    tags: 'heavy',
+  }, async () => {
     const long = { execution_interval: { value: 12, unit: 'hours' } };
     await put(long);
     await feed(START, START + 13 * HOUR);
@@ -325,7 +327,9 @@ describe('a failing task', () => {
   });
 });
 
-test('cut anywhere and taken up by others, a task stores what one undisturbed run stores', async () => {
+test('cut anywhere and taken up by others, a task stores what one undisturbed run stores', {
+  tags: 'heavy',
+}, async () => {
   await feed(START, START + 5 * HOUR);
   const tasks = schedulerOf().tasks;
   const run = async (name: string, cuts: readonly number[]) => {

@@ -130,7 +130,9 @@ async function verify(request: Partial<VerifyRequest> = {}): Promise<Reported> {
 const total = ({ results }: Reported, name: keyof VerifyResult): number =>
   results.reduce((sum, { result }) => sum + (result[name] as number), 0);
 
-it('hour by hour, what was stored equals what the log says, late and repeated records included', async () => {
+it('hour by hour, what was stored equals what the log says, late and repeated records included', {
+  tags: 'heavy',
+}, async () => {
   await threeHours();
   const report = await verify();
   expect(report.results.map(({ unit }) => unit)).toEqual(
@@ -143,7 +145,9 @@ it('hour by hour, what was stored equals what the log says, late and repeated re
   expect([total(report, 'expected'), report.noteCount]).toEqual([1_080, 0]);
 });
 
-it('a point lost, one changed and one strange are found, each in its hour, and nothing is written', async () => {
+it('a point lost, one changed and one strange are found, each in its hour, and nothing is written', {
+  tags: 'heavy',
+}, async () => {
   const ticks = await threeHours();
   const [lost, changed] = [ticks[4], ticks[500]] as [Tick, Tick];
   shelf.delete(`${lost.k} ${lost.t}`);
@@ -164,7 +168,9 @@ it('a point lost, one changed and one strange are found, each in its hour, and n
   expect(shelf.size).toBe(1_080);
 });
 
-it('repair writes just what is missing or different, and leaves what is strange', async () => {
+it('repair writes just what is missing or different, and leaves what is strange', {
+  tags: 'heavy',
+}, async () => {
   const ticks = await threeHours();
   for (const { k, t } of ticks.slice(0, 100)) shelf.delete(`${k} ${t}`);
   const changed = ticks[500] as Tick;
@@ -179,7 +185,9 @@ it('repair writes just what is missing or different, and leaves what is strange'
   expect((await verify()).noteCount).toBe(0);
 });
 
-it('only the range asked for is compared, and a range without records has no strange points', async () => {
+it('only the range asked for is compared, and a range without records has no strange points', {
+  tags: 'heavy',
+}, async () => {
   await threeHours();
   shelf.clear();
   const from = START_MS + minutes(30);
@@ -196,7 +204,9 @@ it('only the range asked for is compared, and a range without records has no str
   expect(empty.results.map(({ result }) => result.expected)).toEqual([0]);
 });
 
-it('what the sink has yet to write, or wrote meanwhile, is no difference', async () => {
+it('what the sink has yet to write, or wrote meanwhile, is no difference', {
+  tags: 'heavy',
+}, async () => {
   const ticks = await threeHours();
   const revised = { ...(ticks[7] as Tick), v: 9_999 };
   const [written, waiting] = [
@@ -211,7 +221,9 @@ it('what the sink has yet to write, or wrote meanwhile, is no difference', async
   expect(total(report, 'expected')).toBe(1_080);
 });
 
-it('what the database no longer keeps, or could never take, is left out and counted', async () => {
+it('what the database no longer keeps, or could never take, is left out and counted', {
+  tags: 'heavy',
+}, async () => {
   await threeHours();
   await append([{ k: 'a', t: START_MS, v: -1 }]);
   await store();

@@ -173,7 +173,9 @@ describe('sliding windows', () => {
 });
 
 describe('the table of a sliding step', () => {
-  it('holds the records of size plus grace and merges each a bounded number of times', () => {
+  it('holds the records of size plus grace and merges each a bounded number of times', {
+    tags: 'heavy',
+  }, () => {
     let merges = 0;
     const counting: Aggregate<{ n: number }> = {
       ...sum,

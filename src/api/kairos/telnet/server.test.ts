@@ -66,7 +66,7 @@ it('lines may come in any pieces, with either ending', async () => {
   expect(times()).toEqual([1, 2, 3]);
 });
 
-it('many lines at once are points in their order', async () => {
+it('many lines at once are points in their order', { tags: 'heavy' }, async () => {
   const socket = await dial();
   socket.write(Array.from({ length: 20_000 }, (_, i) => line(i)).join(''));
   await arrived(20_000);

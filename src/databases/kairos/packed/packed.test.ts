@@ -73,7 +73,9 @@ async function contentsOf(store: KairosStore): Promise<unknown[]> {
   return all;
 }
 
-it('a store holds the same after packed points as after the points, and is told what it refuses', async () => {
+it('a store holds the same after packed points as after the points, and is told what it refuses', {
+  tags: 'heavy',
+}, async () => {
   let run = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(point, { maxLength: 60 }), async (points) => {
@@ -90,7 +92,9 @@ it('a store holds the same after packed points as after the points, and is told 
   );
 });
 
-it('a draft cuts what is large into chunks that are each whole, and starts afresh after a reset', async () => {
+it('a draft cuts what is large into chunks that are each whole, and starts afresh after a reset', {
+  tags: 'heavy',
+}, async () => {
   const draft = draftOf();
   const tags = { h: 'a' };
   for (let i = 0; i < 30_000; i++) draft.add({ metric: 'm', tags, timestampMs: i, value: 1n });
