@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createServer } from '../../src/api/index.ts';
 import {
+  batchOf,
   cassandraWideRows,
   encodeRowKey,
   KairosStore,
@@ -273,7 +274,7 @@ describe.skipIf(!here).each(Object.keys(makers) as (keyof typeof makers)[])(
         await rows.writeRowTimes([{ metric: name, rowTimeMs: 0, ttlSeconds: 0 }]);
         await rows.writeRowKeys([{ row, indexedTags: [], ttlSeconds: 0 }]);
         const cell = { column: Buffer.alloc(4), value: Buffer.alloc(16), ttlSeconds: 0 };
-        await rows.writeCells([{ ...cell, key: encodeRowKey(row) }]);
+        await rows.writeCells(batchOf([{ ...cell, key: encodeRowKey(row) }]));
         for (const side of ['ours', 'java'] as const) {
           const failed = await send(side, 'POST', 'datapoints/query', everything(name));
           expect(failed.status).toBe(500);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import cassandra from 'cassandra-driver';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
+  batchOf,
   type CassandraConfig,
   cassandraWideRows,
   encodeRowKey,
@@ -113,7 +114,7 @@ describe.skipIf(!here)('Cassandra', () => {
     const before = Date.now();
     const key = Buffer.from('row');
     const column = Buffer.alloc(4);
-    await rows.writeCells([{ key, column, value: Buffer.from('x'), ttlSeconds: 0 }]);
+    await rows.writeCells(batchOf([{ key, column, value: Buffer.from('x'), ttlSeconds: 0 }]));
     await rows.writeSpec('a', 'b');
     await rows.writeMetricNames(['m']);
     const after = Date.now() + 10;
@@ -143,7 +144,7 @@ describe.skipIf(!here)('Cassandra', () => {
       ttlSeconds: n === 7 ? 630_720_001 : n === 29 ? -1 : 0,
     }));
     const tooLong = { ...cells[0]!, key: Buffer.alloc(65_536, 'k') };
-    const rejections = await rows.writeCells([...cells, tooLong]);
+    const rejections = await rows.writeCells(batchOf([...cells, tooLong]));
     expect(rejections.map(({ index }) => index).sort((a, b) => a - b)).toEqual([7, 29, 40]);
     for (const { message } of rejections) expect(message).toMatch(/TTL|ttl|length/);
     const stored = await collect(rows.readCells({ key }));
@@ -308,7 +309,7 @@ describe.skipIf(!here)('Cassandra', () => {
       const rows = cassandraWideRows({ config });
       await rows.connect();
       const cell = { key: Buffer.from('k'), column: Buffer.alloc(4), value: Buffer.alloc(1) };
-      await expect(rows.writeCells([{ ...cell, ttlSeconds: 0 }])).rejects.toMatchObject({
+      await expect(rows.writeCells(batchOf([{ ...cell, ttlSeconds: 0 }]))).rejects.toMatchObject({
         family: 'fatal',
         code: 'SINK_MISCONFIGURED',
       });

@@ -14,13 +14,15 @@
  *              └────────┘
  *   expiries   expiry ms, u48 · key in `cells` → (nothing)                                  what the sweep follows
  *
- * Ids of rows that are written to are remembered, so that cells are only queued here and written by LMDB's own
+ * Rows that are written to remember their ids (`CellRow.place`), so that cells are only queued here and written by LMDB's own
  * thread: a transaction's callback would hold the event loop for as long as its writes take. Whether a remembered
  * id still holds, the count of drops says, also when another process drops rows (0034).
  */
 import type { Database, RootDatabase } from 'lmdb';
 import { threadTurns } from '../../runtime/index.ts';
-import type { Cell, CellPage, CellRange } from '../kairos/wide-rows.ts';
+import type { CellBatch, CellRow } from '../kairos/cell-batch.ts';
+import type { CellPage, CellRange } from '../kairos/wide-rows.ts';
+import { CellQueue } from './cell-queue.ts';
 import { CellScan } from './cell-scan.ts';
 import { rowTableKey } from './keys.ts';
 
@@ -31,10 +33,6 @@ const FOR_EVER = Buffer.from([0]);
 const NOTHING = Buffer.alloc(0);
 /** No row's key in `rows` begins like this (keys.ts). */
 const COUNTS = Buffer.from([2]);
-/** Ids remembered: some 200 bytes each. When there are more, all are looked up anew. */
-const IDS_MAX = 100_000;
-/** Cells queued before the event loop gets its turn: some 1 ms. */
-const QUEUE_CELLS = 250;
 /** Rows looked for or made in one transaction, which holds the event loop for some 2 ms. */
 const FIND_ROWS = 100;
 
@@ -44,6 +42,19 @@ export interface EdgedPage extends CellPage {
 }
 
 const NO_CELLS: EdgedPage = { bytes: NOTHING, count: 0, last: undefined };
+
+/** What a row remembers here: its id, of the state of `rows` in which rows had gone so often. */
+class Place {
+  readonly table: CellTable;
+  readonly drops: number;
+  readonly id: number;
+
+  constructor(table: CellTable, drops: number, id: number) {
+    this.table = table;
+    this.drops = drops;
+    this.id = id;
+  }
+}
 
 type BinaryTable = Database<Buffer, Buffer>;
 
@@ -56,118 +67,69 @@ export class CellTable {
   readonly #expiries: BinaryTable;
   readonly #scan: CellScan;
   readonly #root: RootDatabase;
-  /** By row key, latin1; of the state of the table in which rows had gone `#idsDrops` times. */
-  readonly #ids = new Map<string, Buffer>();
-  #idsDrops = -1;
-  /** What a key is called there: writers give the same key again and again. */
-  readonly #names = new WeakMap<Buffer, string>();
-
+  readonly #queue: CellQueue;
   constructor(root: RootDatabase) {
     this.#root = root;
     this.#rows = binaryTable(root, 'rows');
     this.#cells = binaryTable(root, 'cells');
     this.#scan = new CellScan(root, 'cells');
     this.#expiries = binaryTable(root, 'cell-expiries');
+    this.#queue = new CellQueue(root, { cells: 'cells', expiries: 'cell-expiries' });
   }
 
   /**
    * In the order given, so that the later of equal cells stays; on the disk when it resolves. The caller sees to it
    * that no row is dropped from this process meanwhile.
    */
-  async write(cells: readonly Cell[], nowMs: number): Promise<void> {
+  async write(batch: CellBatch, nowMs: number): Promise<void> {
     for (;;) {
-      const { ids, drops } = await this.#idsOf(cells);
-      const written: Promise<unknown>[] = [];
-      for (let from = 0; from < cells.length; from += QUEUE_CELLS) {
-        if (from > 0) await threadTurns.next();
-        const batch = this.#root.batch(() => this.#queue(cells, from, ids, nowMs));
-        batch.catch(() => {});
-        written.push(batch);
-      }
-      await Promise.all(written);
+      const { ids, drops } = await this.#idsOf(batch.rows);
+      await this.#queue.write(batch, ids, nowMs);
       this.#root.resetReadTxn();
       if (drops === this.#counts().drops) return;
       // Another process dropped rows before this was written: what stands under an id that is gone is nobody's.
-      const stale = cells.map((cell, i) => Buffer.concat([ids[i] as Buffer, cell.column]));
       await this.#root.transaction(() => {
-        for (const [i, cell] of cells.entries()) {
-          const id = this.#idOf(cell.key);
-          if (id === undefined || !id.equals(ids[i] as Buffer))
-            void this.#cells.remove(stale[i] as Buffer);
+        const gone = batch.rows.map(({ key }, row) => this.#numberOf(key) !== ids[row]);
+        for (let cell = 0; cell < batch.count; cell++) {
+          const row = batch.rowAt[cell] as number;
+          if (gone[row] === true)
+            void this.#cells.remove(cellKey(ids[row] as number, batch.columns[cell] as number));
         }
       });
     }
   }
 
   /**
-   * The id of each cell's row, made where there is none, and how often rows had gone when the first was looked for:
-   * another write may have moved on what is remembered since.
+   * The id of each row, made where there is none, and how often rows had gone when the first was looked for. What a
+   * row remembers holds for as long as none has gone.
    */
-  async #idsOf(cells: readonly Cell[]): Promise<{ ids: Buffer[]; drops: number }> {
+  async #idsOf(rows: readonly CellRow[]): Promise<{ ids: Float64Array; drops: number }> {
     const { drops } = this.#counts();
-    if (drops !== this.#idsDrops || this.#ids.size > IDS_MAX) this.#ids.clear();
-    this.#idsDrops = drops;
-    const ids: Buffer[] = [];
-    const unknown = new Map<string, { key: Buffer; at: number[] }>();
-    let key: Buffer | undefined;
-    let name = '';
-    for (const [i, cell] of cells.entries()) {
-      if (cell.key !== key) {
-        key = cell.key;
-        name = this.#nameOf(key);
-      }
-      const id = this.#ids.get(name);
-      if (id !== undefined) ids[i] = id;
-      else {
-        const row = unknown.get(name);
-        if (row === undefined) unknown.set(name, { key, at: [i] });
-        else row.at.push(i);
-      }
+    const ids = new Float64Array(rows.length);
+    const unknown: number[] = [];
+    for (let row = 0; row < rows.length; row++) {
+      const place = (rows[row] as CellRow).place;
+      if (place instanceof Place && place.table === this && place.drops === drops)
+        ids[row] = place.id;
+      else unknown.push(row);
     }
-    const rows = [...unknown];
-    for (let from = 0; from < rows.length; from += FIND_ROWS) {
-      const part = rows.slice(from, from + FIND_ROWS);
-      const found = await this.#root.transaction(() => ({
-        drops: this.#counts().drops,
-        ids: part.map(([, row]) => this.#idOf(row.key) ?? this.#makeRow(row.key)),
-      }));
-      // What was found before is of another state of the table: the write looks again when it is through.
-      if (found.drops !== this.#idsDrops) this.#ids.clear();
-      for (const [n, [rowName, { at }]] of part.entries()) {
-        const id = found.ids[n] as Buffer;
-        for (const i of at) ids[i] = id;
-        if (found.drops === this.#idsDrops) this.#ids.set(rowName, id);
+    for (let from = 0; from < unknown.length; from += FIND_ROWS) {
+      if (from > 0) await threadTurns.next();
+      const part = unknown.slice(from, from + FIND_ROWS);
+      for (const row of part) ids[row] = this.#numberOf((rows[row] as CellRow).key);
+      const absent = part.filter((row) => ids[row] === 0);
+      if (absent.length > 0) {
+        await this.#root.transaction(() => {
+          for (const row of absent) {
+            const { key } = rows[row] as CellRow;
+            ids[row] = this.#numberOf(key) || this.#makeRow(key);
+          }
+        });
       }
+      for (const row of part)
+        (rows[row] as CellRow).place = new Place(this, drops, ids[row] as number);
     }
     return { ids, drops };
-  }
-
-  #nameOf(key: Buffer): string {
-    let name = this.#names.get(key);
-    if (name === undefined) {
-      name = key.toString('latin1');
-      this.#names.set(key, name);
-    }
-    return name;
-  }
-
-  #queue(cells: readonly Cell[], from: number, ids: readonly Buffer[], nowMs: number): void {
-    // LMDB copies keys at once, values when it writes.
-    const cellKey = Buffer.allocUnsafe(ID_BYTES + COLUMN_BYTES);
-    const end = Math.min(cells.length, from + QUEUE_CELLS);
-    for (let i = from; i < end; i++) {
-      const { column, value, ttlSeconds } = cells[i] as Cell;
-      cellKey.set(ids[i] as Buffer);
-      cellKey.set(column, ID_BYTES);
-      const expiryMs = ttlSeconds === 0 ? 0 : nowMs + ttlSeconds * 1_000;
-      const head = ttlSeconds === 0 ? 1 : 1 + EXPIRY_BYTES;
-      const stored = Buffer.allocUnsafe(head + value.length);
-      stored[0] = ttlSeconds === 0 ? 0 : 1;
-      if (ttlSeconds !== 0) stored.writeUIntBE(expiryMs, 1, EXPIRY_BYTES);
-      stored.set(value, head);
-      void this.#cells.put(cellKey, stored);
-      if (ttlSeconds !== 0) void this.#expiries.put(expiryKey(expiryMs, cellKey), NOTHING);
-    }
   }
 
   /** One page; no transaction outlives it. Fewer than `limit` cells mean the end of the range. */
@@ -193,8 +155,7 @@ export class CellTable {
     const start = Buffer.concat([id, first ?? Buffer.from([0])]);
     const end = Buffer.concat([id, last ?? Buffer.from([255, 255, 255, 255]), FOR_EVER]);
     if (Buffer.compare(start, end) >= 0) return;
-    for (const cellKey of [...this.#cells.getKeys({ start, end })])
-      void this.#cells.remove(cellKey);
+    for (const place of [...this.#cells.getKeys({ start, end })]) void this.#cells.remove(place);
     this.#dropRowIfEmpty(id);
   }
 
@@ -214,12 +175,12 @@ export class CellTable {
     const end = expiryKey(nowMs + 1, NOTHING);
     const due = [...this.#expiries.getKeys({ start: Buffer.from([0]), end, limit })];
     for (const entry of due) {
-      const cellKey = Buffer.from(entry.subarray(EXPIRY_BYTES));
-      const value = this.#cells.get(cellKey);
+      const place = Buffer.from(entry.subarray(EXPIRY_BYTES));
+      const value = this.#cells.get(place);
       // The cell may have been written again since, with another life.
       if (value?.[0] === 1 && value.readUIntBE(1, EXPIRY_BYTES) <= nowMs) {
-        void this.#cells.remove(cellKey);
-        const id = cellKey.subarray(0, ID_BYTES);
+        void this.#cells.remove(place);
+        const id = place.subarray(0, ID_BYTES);
         rows.set(id.toString('hex'), id);
       }
       void this.#expiries.remove(entry);
@@ -232,15 +193,20 @@ export class CellTable {
     return this.#rows.get(rowTableKey(key));
   }
 
+  /** The same as a number; 0 when there is none. */
+  #numberOf(key: Buffer): number {
+    return this.#idOf(key)?.readUIntBE(0, ID_BYTES) ?? 0;
+  }
+
   /** Ids are never given twice, or one that is remembered elsewhere could come to mean another row. */
-  #makeRow(key: Buffer): Buffer {
+  #makeRow(key: Buffer): number {
     const { nextId, drops } = this.#counts();
     const id = Buffer.allocUnsafe(ID_BYTES);
     id.writeUIntBE(nextId, 0, ID_BYTES);
     void this.#rows.put(COUNTS, countBytes(nextId + 1, drops));
     void this.#rows.put(rowTableKey(key), id);
     void this.#cells.put(id, key);
-    return id;
+    return nextId;
   }
 
   #counts(): { readonly nextId: number; readonly drops: number } {
@@ -265,6 +231,13 @@ export class CellTable {
   }
 }
 
+function cellKey(id: number, column: number): Buffer {
+  const key = Buffer.allocUnsafe(ID_BYTES + COLUMN_BYTES);
+  key.writeUIntBE(id, 0, ID_BYTES);
+  key.writeUInt32BE(column, ID_BYTES);
+  return key;
+}
+
 function columnBytes(column: number): Buffer {
   const bytes = Buffer.allocUnsafe(COLUMN_BYTES);
   bytes.writeUInt32BE(column);
@@ -278,10 +251,10 @@ function countBytes(nextId: number, drops: number): Buffer {
   return bytes;
 }
 
-function expiryKey(expiryMs: number, cellKey: Buffer): Buffer {
+function expiryKey(expiryMs: number, place: Buffer): Buffer {
   const head = Buffer.allocUnsafe(EXPIRY_BYTES);
   head.writeUIntBE(expiryMs, 0, EXPIRY_BYTES);
-  return Buffer.concat([head, cellKey]);
+  return Buffer.concat([head, place]);
 }
 
 /** The excluded end of a reverse range whose last key may be `low`: the column before, or the row's header. */

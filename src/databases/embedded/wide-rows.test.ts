@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../runtime/index.ts';
+import { batchOf } from '../kairos/cell-batch.ts';
 import { collect, wideRowsSuite } from '../kairos/wide-rows.suite.ts';
 import type { WideRows } from '../kairos/wide-rows.ts';
 import { embeddedWideRows } from './wide-rows.ts';
@@ -52,11 +53,11 @@ describe('the embedded store', () => {
   test('keeps what was written when it is opened again', async () => {
     const dataDirectory = directory();
     const first = await open(dataDirectory);
-    await first.writeCells([cell(1)]);
+    await first.writeCells(batchOf([cell(1)]));
     await first.writeMetricNames(['m']);
     await first.close();
     const second = await open(dataDirectory);
-    await second.writeCells([{ ...cell(9), key: Buffer.from('another row') }, cell(2)]);
+    await second.writeCells(batchOf([{ ...cell(9), key: Buffer.from('another row') }, cell(2)]));
     expect(await collect(second.readCells({ key }))).toHaveLength(2);
     expect(await collect(second.metricNames())).toEqual(['m']);
   });
@@ -66,15 +67,15 @@ describe('the embedded store', () => {
     const mine = await open(dataDirectory);
     const theirs = await open(dataDirectory);
     const other = Buffer.from('another row');
-    await mine.writeCells([cell(1), cell(2)]);
+    await mine.writeCells(batchOf([cell(1), cell(2)]));
     await theirs.deleteRow(key);
-    await theirs.writeCells([{ ...cell(7), key: other }]);
-    await mine.writeCells([cell(3)]);
+    await theirs.writeCells(batchOf([{ ...cell(7), key: other }]));
+    await mine.writeCells(batchOf([cell(3)]));
     await theirs.deleteRow(key);
     // Both at once: whichever comes first, what was written last can be found.
-    const dropping = theirs.writeCells([cell(4)]).then(() => theirs.deleteRow(key));
-    await Promise.all([dropping, mine.writeCells([cell(5)])]);
-    await mine.writeCells([cell(6)]);
+    const dropping = theirs.writeCells(batchOf([cell(4)])).then(() => theirs.deleteRow(key));
+    await Promise.all([dropping, mine.writeCells(batchOf([cell(5)]))]);
+    await mine.writeCells(batchOf([cell(6)]));
     const columnsOf = async (row: Buffer) =>
       (await collect(theirs.readCells({ key: row }))).map(({ column }) => column[3]);
     // What another process wrote is seen from the next turns on: LMDB keeps a reader's view for a moment.
@@ -90,8 +91,8 @@ describe('the embedded store', () => {
     const clock = new ManualClock(START_MS);
     const rows = await open(directory(), clock);
     const many = Array.from({ length: 200 }, (_, n) => cell(n, 30));
-    await rows.writeCells(many);
-    await rows.writeCells([cell(7), cell(8, 3_600)]);
+    await rows.writeCells(batchOf(many));
+    await rows.writeCells(batchOf([cell(7), cell(8, 3_600)]));
     await rows.writeRowTimes([{ metric: 'm', rowTimeMs: 0, ttlSeconds: 30 }]);
     await clock.advance(60_000);
     await rows.check();
@@ -105,16 +106,18 @@ describe('the embedded store', () => {
 
   test('gives pages that later reads and writes do not change', async () => {
     const rows = await open(directory());
-    await rows.writeCells([cell(1), cell(2)]);
+    await rows.writeCells(batchOf([cell(1), cell(2)]));
     const page = await collect(rows.readCells({ key }));
-    await rows.writeCells([1, 2, 3].map((n) => ({ ...cell(n), value: Buffer.from('changed') })));
+    await rows.writeCells(
+      batchOf([1, 2, 3].map((n) => ({ ...cell(n), value: Buffer.from('changed') }))),
+    );
     await collect(rows.readCells({ key }));
     expect(page.map(({ value }) => value.toString())).toEqual(['1', '2']);
   });
 
   test('says how to mend it when it is not open, and when its directory is unusable', async () => {
     const closed = embeddedWideRows({ dataDirectory: directory() });
-    await expect(closed.writeCells([cell(1)])).rejects.toMatchObject({
+    await expect(closed.writeCells(batchOf([cell(1)]))).rejects.toMatchObject({
       family: 'retriable',
       code: 'SINK_UNREACHABLE',
     });

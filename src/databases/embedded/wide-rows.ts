@@ -9,13 +9,13 @@ import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
 import { type Clock, systemClock, threadTurns } from '../../runtime/index.ts';
+import type { CellBatch } from '../kairos/cell-batch.ts';
 import { Gate } from '../kairos/gate.ts';
 import { unpacked } from '../kairos/packed-cells.ts';
 import type { RowKey } from '../kairos/row-key.ts';
 import { singleTagPair, tagCollectionHash } from '../kairos/tag-hash.ts';
 import { formatTags, type TagList } from '../kairos/tag-string.ts';
 import type {
-  Cell,
   CellPage,
   CellRange,
   Pages,
@@ -114,11 +114,11 @@ class EmbeddedWideRows implements WideRows {
     await opened.root.close();
   }
 
-  async writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]> {
+  async writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]> {
     signal?.throwIfAborted();
-    if (cells.length === 0) return [];
+    if (batch.count === 0) return [];
     const opened = this.#open();
-    await this.#gate.write(() => this.#stored(() => opened.cells.write(cells, this.#clock.now())));
+    await this.#gate.write(() => this.#stored(() => opened.cells.write(batch, this.#clock.now())));
     return [];
   }
 

@@ -5,6 +5,7 @@
 import type { Rejection } from '../../delivery/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
 import { CassandraSession, type Unit, unit } from './cassandra-session.ts';
+import type { CellBatch } from './cell-batch.ts';
 import { unitsOfCells } from './cell-batches.ts';
 import type { CassandraConfig } from './config.ts';
 import { unpacked } from './packed-cells.ts';
@@ -16,7 +17,6 @@ import { singleTagPair, tagCollectionHash } from './tag-hash.ts';
 import { sortTags, type TagList } from './tag-string.ts';
 import { behindText } from './text-order.ts';
 import type {
-  Cell,
   CellPage,
   CellRange,
   Pages,
@@ -64,8 +64,8 @@ class CassandraWideRows implements WideRows {
     return this.#session.close();
   }
 
-  writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]> {
-    return this.#session.writeUnits(unitsOfCells(cells), signal);
+  writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]> {
+    return this.#session.writeUnits(unitsOfCells(batch), signal);
   }
 
   readCells(range: CellRange): Pages<StoredCell> {

@@ -1,58 +1,107 @@
 /** Cuts the cells of a call into unlogged batches: one row each, bounded in cells and bytes. */
 import type { Statement, Unit } from './cassandra-session.ts';
+import type { CellBatch, CellRow } from './cell-batch.ts';
+import { COLUMN_BYTES } from './column.ts';
 import { statements } from './statements.ts';
-import type { Cell } from './wide-rows.ts';
 
 /** Bounds of one batch; a row with more cells gets several. */
 const BATCH_CELLS = 250;
 const BATCH_BYTES = 128 * 1_024;
 
 /** Of equal cells only the last is sent, because all of a call get one stamp. */
-export function unitsOfCells(cells: readonly Cell[]): Unit[] {
-  const rows = new Map<string, { readonly key: Buffer; readonly byColumn: Map<number, number> }>();
-  let row: { readonly key: Buffer; readonly byColumn: Map<number, number> } | undefined;
-  cells.forEach(({ key, column }, index) => {
-    if (row?.key !== key) {
-      const text = key.toString('latin1');
-      row = rows.get(text) ?? { key, byColumn: new Map() };
-      rows.set(text, row);
-    }
-    row.byColumn.set(column.readUInt32BE(0), index);
-  });
+export function unitsOfCells(batch: CellBatch): Unit[] {
   const units: Unit[] = [];
-  for (const { key, byColumn } of rows.values()) {
-    let indexes: number[] = [];
-    let bytes = 0;
-    for (const index of byColumn.values()) {
-      const { length } = (cells[index] as Cell).value;
-      if (indexes.length === BATCH_CELLS || (indexes.length > 0 && bytes + length > BATCH_BYTES)) {
-        units.push(new CellUnit(cells, indexes, key));
-        [indexes, bytes] = [[], 0];
-      }
-      indexes.push(index);
-      bytes += length;
-    }
-    units.push(new CellUnit(cells, indexes, key));
+  const { ends, byRow } = cellsByRow(batch);
+  for (const [row, { key }] of batch.rows.entries()) {
+    const cells = byRow.subarray(row === 0 ? 0 : ends[row - 1], ends[row]);
+    const columns = cells.map((cell) => batch.columns[cell] as number);
+    addUnits(units, batch, key, isRising(columns) ? cells : lastOfEach(cells, columns));
   }
   return units;
 }
 
+/** The cells of the first row, then those of the second …; of each row in their order. */
+function cellsByRow({ rows, rowAt, count }: CellBatch): {
+  readonly ends: Uint32Array;
+  readonly byRow: Uint32Array;
+} {
+  const ends = new Uint32Array(rows.length + 1);
+  for (let cell = 0; cell < count; cell++) (ends[(rowAt[cell] as number) + 1] as number)++;
+  for (let row = 1; row < ends.length; row++)
+    ends[row] = (ends[row] as number) + (ends[row - 1] as number);
+  const byRow = new Uint32Array(count);
+  // Where each row's next cell goes; in the end, where the row's cells end.
+  for (let cell = 0; cell < count; cell++) {
+    const row = rowAt[cell] as number;
+    byRow[ends[row] as number] = cell;
+    (ends[row] as number)++;
+  }
+  return { ends, byRow };
+}
+
+function isRising(columns: Uint32Array): boolean {
+  for (let i = 1; i < columns.length; i++)
+    if ((columns[i] as number) <= (columns[i - 1] as number)) return false;
+  return true;
+}
+
+function lastOfEach(cells: Uint32Array, columns: Uint32Array): Uint32Array {
+  const last = new Map<number, number>();
+  for (const [i, cell] of cells.entries()) last.set(columns[i] as number, cell);
+  return Uint32Array.from(last.values());
+}
+
+function addUnits(units: Unit[], batch: CellBatch, key: CellRow['key'], cells: Uint32Array): void {
+  let from = 0;
+  let bytes = 0;
+  for (const [i, cell] of cells.entries()) {
+    const length = (batch.ends[cell] as number) - batch.startOf(cell);
+    if (i - from === BATCH_CELLS || (i > from && bytes + length > BATCH_BYTES)) {
+      units.push(new CellUnit(batch, cells.subarray(from, i), key));
+      [from, bytes] = [i, 0];
+    }
+    bytes += length;
+  }
+  units.push(new CellUnit(batch, cells.subarray(from), key));
+}
+
 /** Its statements are made when it is sent, so that those of one call never stand in memory together. */
 class CellUnit implements Unit {
-  readonly indexes: readonly number[];
   readonly routingKey: Buffer;
-  readonly #cells: readonly Cell[];
+  readonly #batch: CellBatch;
+  readonly #cells: Uint32Array;
 
-  constructor(cells: readonly Cell[], indexes: readonly number[], routingKey: Buffer) {
+  constructor(batch: CellBatch, cells: Uint32Array, routingKey: Buffer) {
+    this.#batch = batch;
     this.#cells = cells;
-    this.indexes = indexes;
     this.routingKey = routingKey;
   }
 
+  get indexes(): readonly number[] {
+    return [...this.#cells];
+  }
+
+  /** Their bytes are their own: the driver may still hold a request that was sent again on another connection. */
   get statements(): readonly Statement[] {
-    return this.indexes.map((index) => {
-      const { column, value, ttlSeconds } = this.#cells[index] as Cell;
-      return { query: statements.writeCell, params: [this.routingKey, column, value, ttlSeconds] };
-    });
+    const batch = this.#batch;
+    let length = 0;
+    for (const cell of this.#cells)
+      length += COLUMN_BYTES + (batch.ends[cell] as number) - batch.startOf(cell);
+    const bytes = Buffer.allocUnsafe(length);
+    const made: Statement[] = [];
+    let at = 0;
+    for (const cell of this.#cells) {
+      const value = bytes.writeUInt32BE(batch.columns[cell] as number, at);
+      const end = value + batch.bytes.copy(bytes, value, batch.startOf(cell), batch.ends[cell]);
+      const params = [
+        this.routingKey,
+        bytes.subarray(at, value),
+        bytes.subarray(value, end),
+        batch.lives[cell],
+      ];
+      made.push({ query: statements.writeCell, params });
+      at = end;
+    }
+    return made;
   }
 }

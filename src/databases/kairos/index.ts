@@ -1,5 +1,6 @@
 /** KairosDB's storage: its bytes, its tables on Cassandra or on disk, and series written to and read from them. */
 export { type CassandraWideRowsOptions, cassandraWideRows } from './cassandra-wide-rows.ts';
+export { batchOf, type CellBatch } from './cell-batch.ts';
 export {
   columnOf,
   decodeColumn,

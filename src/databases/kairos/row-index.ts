@@ -9,28 +9,24 @@
  */
 import { minutes } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
-import type { RowKey } from './row-key.ts';
+import type { IndexedTime, IndexMemory } from './index-memory.ts';
 import type { RowSpec } from './row-spec.ts';
-import type { TagList } from './tag-string.ts';
+import type { SeriesRow } from './series.ts';
 import type { WideRows } from './wide-rows.ts';
 
 export interface RowIndexOptions {
-  /** Row keys remembered, and as many row times. Default 100,000. */
-  readonly entriesMax?: number;
   /** After this long an index row is written (or looked for) again. Default 5 minutes. */
   readonly ageMaxMs?: number;
 }
 
-/** A row that points are about to be written to. */
-export interface RowNeed {
-  readonly row: RowKey;
-  /** `rowIdentity(row)`. */
-  readonly identity: string;
-  /** `timeIdentity(row)`. */
-  readonly time: string;
-  /** The tags that go into the tag index. */
-  readonly indexedTags: TagList;
-  /** The longest life among the points; 0 = for ever. */
+/** A row that points are about to be written to, and the longest life among them in seconds; 0 = for ever. */
+interface RowNeed {
+  readonly row: SeriesRow;
+  readonly ttlSeconds: number;
+}
+
+interface TimeNeed {
+  readonly time: IndexedTime;
   readonly ttlSeconds: number;
 }
 
@@ -51,54 +47,56 @@ export class RowIndex {
   readonly #rows: WideRows;
   readonly #clock: Clock;
   readonly #ageMaxMs: number;
-  readonly #keys: Memory;
-  readonly #times: Memory;
+  /** What was remembered in another era may be gone. */
+  #era = {};
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(rows: WideRows, clock: Clock, options: RowIndexOptions = {}) {
     this.#rows = rows;
     this.#clock = clock;
     this.#ageMaxMs = options.ageMaxMs ?? minutes(5);
-    this.#keys = new Memory(options.entriesMax ?? 100_000);
-    this.#times = new Memory(options.entriesMax ?? 100_000);
   }
 
   /**
-   * Resolves when all rows can be found for as long as their points live; gives the reason for those, by identity,
-   * that the store refuses.
+   * Resolves when all rows, each given once, can be found for as long as their points live (`lives`, in the order of
+   * the rows); gives the reason for those that the store refuses.
    */
   async ensure(
-    needs: readonly RowNeed[],
+    rows: readonly SeriesRow[],
+    lives: readonly number[],
     spec: RowSpec,
     signal?: AbortSignal,
-  ): Promise<ReadonlyMap<string, string>> {
-    const missing = () => {
-      const nowMs = this.#clock.now();
-      return needs.filter((need) => !this.#isKnown(need, nowMs));
-    };
-    if (missing().length === 0) return new Map();
+  ): Promise<ReadonlyMap<SeriesRow, string>> {
+    if (this.#missing(rows, lives).length === 0) return NOTHING_REFUSED;
     // One at a time, or a short life could overtake a long one between looking and writing.
-    return this.#inTurn(() => this.#write(missing(), spec, signal));
+    return this.#inTurn(() => this.#write(this.#missing(rows, lives), spec, signal));
   }
 
   /** After a delete: what was remembered may be gone. Not while `ensure` runs (gate.ts sees to it). */
   forget(): void {
-    this.#keys.clear();
-    this.#times.clear();
+    this.#era = {};
   }
 
-  #isKnown({ identity, time, ttlSeconds }: RowNeed, nowMs: number): boolean {
-    return (
-      this.#covers(this.#keys.get(identity), ttlSeconds, nowMs) &&
-      this.#covers(this.#times.get(time), ttlSeconds, nowMs)
-    );
+  #missing(rows: readonly SeriesRow[], lives: readonly number[]): RowNeed[] {
+    const nowMs = this.#clock.now();
+    const missing: RowNeed[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] as SeriesRow;
+      const ttlSeconds = lives[i] as number;
+      if (
+        !this.#covers(row.memory, ttlSeconds, nowMs) ||
+        !this.#covers(row.time.memory, ttlSeconds, nowMs)
+      )
+        missing.push({ row, ttlSeconds });
+    }
+    return missing;
   }
 
-  #covers(known: Known | undefined, ttlSeconds: number, nowMs: number): boolean {
+  #covers(memory: IndexMemory, ttlSeconds: number, nowMs: number): boolean {
     return (
-      known !== undefined &&
-      nowMs - known.checkedAtMs < this.#ageMaxMs &&
-      known.untilMs >= untilMs(ttlSeconds, nowMs)
+      memory.era === this.#era &&
+      nowMs - memory.checkedAtMs < this.#ageMaxMs &&
+      memory.untilMs >= untilMs(ttlSeconds, nowMs)
     );
   }
 
@@ -106,97 +104,104 @@ export class RowIndex {
     needs: readonly RowNeed[],
     spec: RowSpec,
     signal: AbortSignal | undefined,
-  ): Promise<Map<string, string>> {
-    const refused = new Map<string, string>();
+  ): Promise<Map<SeriesRow, string>> {
+    const refused = new Map<SeriesRow, string>();
     const nowMs = this.#clock.now();
-    const keys = needs.filter(
-      (n) => !this.#covers(this.#keys.get(n.identity), n.ttlSeconds, nowMs),
-    );
     const keyRefreshes = await this.#plan(
-      keys,
+      needs.filter(({ row, ttlSeconds }) => !this.#covers(row.memory, ttlSeconds, nowMs)),
       spec,
-      this.#keys,
-      ({ identity }) => identity,
-      (n) => this.#rows.hasRowKey(n.row),
+      ({ row }) => row.memory,
+      ({ row }) => this.#rows.hasRowKey(row.row),
     );
     for (const { index, message } of await this.#rows.writeRowKeys(
-      keyRefreshes.map(({ need, ttlSeconds }) => ({ ...need, ttlSeconds })),
-      signal,
-    )) {
-      refused.set(keyRefreshes[index]?.need.identity as string, message);
-    }
-
-    const times = longestByTime(
-      needs.filter((n) => !this.#covers(this.#times.get(n.time), n.ttlSeconds, this.#clock.now())),
-    );
-    const timeRefreshes = await this.#plan(
-      times,
-      spec,
-      this.#times,
-      (n) => n.time,
-      (n) => this.#rows.hasRowTime(n.row.metric, n.row.rowTimeMs),
-    );
-    const refusedTimes = new Map<string, string>();
-    for (const { index, message } of await this.#rows.writeRowTimes(
-      timeRefreshes.map(({ need, ttlSeconds }) => ({
-        metric: need.row.metric,
-        rowTimeMs: need.row.rowTimeMs,
+      keyRefreshes.map(({ need: { row }, ttlSeconds }) => ({
+        row: row.row,
+        indexedTags: row.indexedTags,
         ttlSeconds,
       })),
       signal,
     )) {
-      refusedTimes.set((timeRefreshes[index] as Refresh<RowNeed>).need.time, message);
+      refused.set((keyRefreshes[index] as Refresh<RowNeed>).need.row, message);
     }
-    const metrics = [...new Set(timeRefreshes.map(({ need }) => need.row.metric))];
+
+    const laterMs = this.#clock.now();
+    const timeRefreshes = await this.#plan(
+      longestByTime(
+        needs.filter(({ row, ttlSeconds }) => !this.#covers(row.time.memory, ttlSeconds, laterMs)),
+      ),
+      spec,
+      ({ time }) => time.memory,
+      ({ time }) => this.#rows.hasRowTime(time.metric, time.rowTimeMs),
+    );
+    const refusedTimes = new Map<IndexedTime, string>();
+    for (const { index, message } of await this.#rows.writeRowTimes(
+      timeRefreshes.map(({ need: { time }, ttlSeconds }) => ({
+        metric: time.metric,
+        rowTimeMs: time.rowTimeMs,
+        ttlSeconds,
+      })),
+      signal,
+    )) {
+      refusedTimes.set((timeRefreshes[index] as Refresh<TimeNeed>).need.time, message);
+    }
+    const metrics = [...new Set(timeRefreshes.map(({ need }) => need.time.metric))];
     for (const { index, message } of await this.#rows.writeMetricNames(metrics, signal)) {
-      for (const { row, time } of needs) {
-        if (row.metric === metrics[index]) refusedTimes.set(time, message);
+      for (const { row } of needs) {
+        if (row.row.metric === metrics[index]) refusedTimes.set(row.time, message);
       }
     }
 
-    for (const { time, identity } of needs) {
-      const message = refusedTimes.get(time);
-      if (message !== undefined) refused.set(identity, message);
+    for (const { row } of needs) {
+      const message = refusedTimes.get(row.time);
+      if (message !== undefined) refused.set(row, message);
     }
     for (const { need, known } of keyRefreshes) {
-      if (!refused.has(need.identity)) this.#keys.set(need.identity, known);
+      if (!refused.has(need.row)) this.#remember(need.row.memory, known);
     }
     for (const { need, known } of timeRefreshes) {
-      if (!refusedTimes.has(need.time)) this.#times.set(need.time, known);
+      if (!refusedTimes.has(need.time)) this.#remember(need.time.memory, known);
     }
     return refused;
   }
 
+  #remember(memory: IndexMemory, { untilMs, checkedAtMs }: Known): void {
+    memory.untilMs = untilMs;
+    memory.checkedAtMs = checkedAtMs;
+    memory.era = this.#era;
+  }
+
   /** Which of the needs call for a write, and with which life. */
-  async #plan(
-    needs: readonly RowNeed[],
+  async #plan<T extends { readonly ttlSeconds: number }>(
+    needs: readonly T[],
     spec: RowSpec,
-    memory: Memory,
-    identityOf: (need: RowNeed) => string,
-    isThere: (need: RowNeed) => Promise<boolean>,
-  ): Promise<Refresh<RowNeed>[]> {
-    const plans = await Promise.all(
-      needs.map(async (need): Promise<Refresh<RowNeed> | undefined> => {
-        const checkedAtMs = this.#clock.now();
-        const forEver = { need, ttlSeconds: 0, known: { untilMs: Infinity, checkedAtMs } };
-        if (need.ttlSeconds === 0) return forEver;
-        const known = memory.get(identityOf(need));
-        if (await isThere(need)) {
-          if (known === undefined || known.untilMs < untilMs(need.ttlSeconds, checkedAtMs))
-            return forEver;
-          memory.set(identityOf(need), { ...known, checkedAtMs });
-          return undefined;
-        }
-        // Long enough for every point with this life that the row will take (spec §7).
-        const ttlSeconds = need.ttlSeconds + Math.ceil(spec.rowSpanMs / 1_000);
-        return {
-          need,
-          ttlSeconds,
-          known: { untilMs: untilMs(ttlSeconds, checkedAtMs), checkedAtMs },
-        };
-      }),
-    );
-    return plans.filter((plan) => plan !== undefined);
+    memoryOf: (need: T) => IndexMemory,
+    isThere: (need: T) => Promise<boolean>,
+  ): Promise<Refresh<T>[]> {
+    const plan = async (need: T): Promise<Refresh<T> | undefined> => {
+      const checkedAtMs = this.#clock.now();
+      const memory = memoryOf(need);
+      const isKnown = memory.era === this.#era;
+      if (await isThere(need)) {
+        if (!isKnown || memory.untilMs < untilMs(need.ttlSeconds, checkedAtMs))
+          return forEver(need, checkedAtMs);
+        this.#remember(memory, { untilMs: memory.untilMs, checkedAtMs });
+        return undefined;
+      }
+      // Long enough for every point with this life that the row will take (spec §7).
+      const ttlSeconds = need.ttlSeconds + Math.ceil(spec.rowSpanMs / 1_000);
+      return {
+        need,
+        ttlSeconds,
+        known: { untilMs: untilMs(ttlSeconds, checkedAtMs), checkedAtMs },
+      };
+    };
+    const nowMs = this.#clock.now();
+    const plans: (Refresh<T> | undefined)[] = needs.some(({ ttlSeconds }) => ttlSeconds !== 0)
+      ? await Promise.all(
+          needs.map((need) => (need.ttlSeconds === 0 ? forEver(need, nowMs) : plan(need))),
+        )
+      : needs.map((need) => forEver(need, nowMs));
+    return plans.filter((each) => each !== undefined);
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -206,15 +211,21 @@ export class RowIndex {
   }
 }
 
-/** A text that is equal exactly when two rows are of one metric and row time. */
-export const timeIdentity = ({ metric, rowTimeMs }: RowKey): string => `${metric}\0${rowTimeMs}`;
+const NOTHING_REFUSED: ReadonlyMap<SeriesRow, string> = new Map();
+
+const forEver = <T>(need: T, checkedAtMs: number): Refresh<T> => ({
+  need,
+  ttlSeconds: 0,
+  known: { untilMs: Number.POSITIVE_INFINITY, checkedAtMs },
+});
 
 /** One need per row time: the one that lives longest. */
-function longestByTime(needs: readonly RowNeed[]): RowNeed[] {
-  const longest = new Map<string, RowNeed>();
-  for (const need of needs) {
-    const other = longest.get(need.time);
-    if (other === undefined || lifeOf(need) > lifeOf(other)) longest.set(need.time, need);
+function longestByTime(needs: readonly RowNeed[]): TimeNeed[] {
+  const longest = new Map<IndexedTime, TimeNeed>();
+  for (const { row, ttlSeconds } of needs) {
+    const other = longest.get(row.time);
+    if (other === undefined || lifeOf(ttlSeconds) > lifeOf(other.ttlSeconds))
+      longest.set(row.time, { time: row.time, ttlSeconds });
   }
   return [...longest.values()];
 }
@@ -222,36 +233,4 @@ function longestByTime(needs: readonly RowNeed[]): RowNeed[] {
 const untilMs = (ttlSeconds: number, nowMs: number): number =>
   ttlSeconds === 0 ? Number.POSITIVE_INFINITY : nowMs + ttlSeconds * 1_000;
 
-const lifeOf = ({ ttlSeconds }: RowNeed): number => (ttlSeconds === 0 ? Infinity : ttlSeconds);
-
-/** A map of at most `entriesMax` that forgets what was longest not asked for, half of it at once. */
-class Memory {
-  readonly #entriesMax: number;
-  #recent = new Map<string, Known>();
-  #older = new Map<string, Known>();
-
-  constructor(entriesMax: number) {
-    this.#entriesMax = entriesMax;
-  }
-
-  get(key: string): Known | undefined {
-    const recent = this.#recent.get(key);
-    if (recent !== undefined) return recent;
-    const older = this.#older.get(key);
-    if (older !== undefined) this.set(key, older);
-    return older;
-  }
-
-  set(key: string, known: Known): void {
-    if (this.#recent.size >= this.#entriesMax / 2 && !this.#recent.has(key)) {
-      this.#older = this.#recent;
-      this.#recent = new Map();
-    }
-    this.#recent.set(key, known);
-  }
-
-  clear(): void {
-    this.#recent.clear();
-    this.#older.clear();
-  }
-}
+const lifeOf = (ttlSeconds: number): number => (ttlSeconds === 0 ? Infinity : ttlSeconds);

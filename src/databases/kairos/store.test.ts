@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { DataPoint } from '../../model/index.ts';
 import { ManualClock } from '../../runtime/index.ts';
 import { embeddedWideRows } from '../embedded/index.ts';
+import type { CellBatch } from './cell-batch.ts';
 import { encodeRowKey } from './row-key.ts';
 import type { RowQuery } from './row-query.ts';
 import type { SeriesQuery } from './series-reader.ts';
@@ -215,8 +216,8 @@ describe('points that can never be stored', () => {
       writeRowKeys: async () => [{ index: 1, message: 'no such row' }],
       writeRowTimes: async () => [{ index: 2, message: 'no such time' }],
       writeMetricNames: async () => [],
-      writeCells: async (cells: readonly unknown[]) => {
-        expect(cells).toHaveLength(2);
+      writeCells: async (cells: CellBatch) => {
+        expect(cells.count).toBe(2);
         return [{ index: 1, message: 'no such cell' }];
       },
     });
@@ -269,13 +270,16 @@ describe('the index', () => {
     expect(await collect(rows.metricNames())).toEqual(['m']);
   });
 
-  test('remembers no more rows than it was told', async () => {
-    const small = await openStore({ entriesMax: 2 });
+  test('is written again for series that are over the bound of what is remembered', async () => {
     const written = vi.spyOn(rows, 'writeRowKeys');
-    for (const host of ['a', 'b', 'c', 'a']) await small.write([point(NOW, 1n, { host })]);
-    expect(written.mock.calls.flatMap(([entries]) => entries)).toHaveLength(4);
-    await small.write([point(NOW, 1n, { host: 'a' })]);
-    expect(written.mock.calls.flatMap(([entries]) => entries)).toHaveLength(4);
+    const write = async (seriesBytesMax: number) => {
+      written.mockClear();
+      const bounded = await openStore({ seriesBytesMax });
+      for (const host of ['a', 'b', 'a']) await bounded.write([point(NOW, 1n, { host })]);
+      return written.mock.calls.flatMap(([entries]) => entries).length;
+    };
+    expect(await write(1)).toBe(3);
+    expect(await write(100_000)).toBe(2);
   });
 
   test('outlives every point of its row by the width of the row', { tags: 'heavy' }, async () => {

@@ -70,11 +70,18 @@ export const LONG_MIN = -(2n ** 63n);
 /** Longest number whose zigzag form is still exact as a double. */
 const FAST_MAX = 2 ** 51;
 
+export const LONG_BYTES_MAX = 10;
+
 export function encodeLong(value: bigint): Buffer {
+  const bytes = Buffer.allocUnsafe(LONG_BYTES_MAX);
+  return bytes.subarray(0, encodeLongInto(bytes, 0, value));
+}
+
+/** Writes it from `start` on, where there is room for LONG_BYTES_MAX; gives where it ends. */
+export function encodeLongInto(bytes: Buffer, start: number, value: bigint): number {
   if (value < LONG_MIN || value > LONG_MAX) throw new RangeError(`${value} does not fit 64 bits`);
-  const bytes = Buffer.allocUnsafe(10);
+  let at = start;
   const small = Number(value);
-  let at = 0;
   if (small > -FAST_MAX && small < FAST_MAX) {
     let rest = small >= 0 ? small * 2 : -small * 2 - 1;
     while (rest > 0x7f) {
@@ -90,7 +97,7 @@ export function encodeLong(value: bigint): Buffer {
     }
     bytes[at++] = Number(rest);
   }
-  return bytes.subarray(0, at);
+  return at;
 }
 
 /** A long of at most seven bytes, which a double holds exactly; undefined for anything else. */

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { batchOf } from './cell-batch.ts';
 import { tagListOf } from './tag-string.ts';
 import type { CellRange, Pages, StoredCell, WideRows } from './wide-rows.ts';
 
@@ -53,7 +54,9 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
       test('come back in unsigned byte order, whatever order they were written in', async () => {
         const key = Buffer.from(fresh('order'));
         const columns = [0xffffffff, 3, 0, 0x80000000, 0x7fffffff];
-        expect(await rows.writeCells(columns.map((n) => cell(key, n, `${n}`)))).toEqual([]);
+        expect(await rows.writeCells(batchOf(columns.map((n) => cell(key, n, `${n}`))))).toEqual(
+          [],
+        );
         const sorted = [0, 3, 0x7fffffff, 0x80000000, 0xffffffff].map((n) => [n, `${n}`]);
         expect(await read(key)).toEqual(sorted);
         expect(await read(key, { order: 'descending' })).toEqual(sorted.reverse());
@@ -61,7 +64,7 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('are sliced by bounds that both count', async () => {
         const key = Buffer.from(fresh('slice'));
-        await rows.writeCells([1, 2, 3, 4, 5].map((n) => cell(key, n, `${n}`)));
+        await rows.writeCells(batchOf([1, 2, 3, 4, 5].map((n) => cell(key, n, `${n}`))));
         const columnsOf = async (range: Omit<CellRange, 'key'>) =>
           (await read(key, range)).map(([n]) => n);
         expect(await columnsOf({ first: column(2), last: column(4) })).toEqual([2, 3, 4]);
@@ -76,7 +79,7 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('are limited from the end one reads from', async () => {
         const key = Buffer.from(fresh('limit'));
-        await rows.writeCells([1, 2, 3, 4, 5].map((n) => cell(key, n, `${n}`)));
+        await rows.writeCells(batchOf([1, 2, 3, 4, 5].map((n) => cell(key, n, `${n}`))));
         expect(await read(key, { limit: 2 })).toEqual([
           [1, '1'],
           [2, '2'],
@@ -92,7 +95,9 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
         async (order) => {
           const key = Buffer.from(fresh('pages'));
           const count = 1_003;
-          await rows.writeCells(Array.from({ length: count }, (_, n) => cell(key, n, `v${n}`)));
+          await rows.writeCells(
+            batchOf(Array.from({ length: count }, (_, n) => cell(key, n, `v${n}`))),
+          );
           const pages: number[] = [];
           const seen: unknown[] = [];
           for await (const page of rows.readCells({ key, order, pageCells: 100 })) {
@@ -108,13 +113,13 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('of a limit beyond one page are all there', async () => {
         const key = Buffer.from(fresh('limited pages'));
-        await rows.writeCells(Array.from({ length: 30 }, (_, n) => cell(key, n, `${n}`)));
+        await rows.writeCells(batchOf(Array.from({ length: 30 }, (_, n) => cell(key, n, `${n}`))));
         expect(await read(key, { limit: 25, pageCells: 10 })).toHaveLength(25);
       });
 
       test('may be left in the middle of reading', async () => {
         const key = Buffer.from(fresh('leave'));
-        await rows.writeCells(Array.from({ length: 30 }, (_, n) => cell(key, n, `${n}`)));
+        await rows.writeCells(batchOf(Array.from({ length: 30 }, (_, n) => cell(key, n, `${n}`))));
         for await (const page of rows.readCells({ key, pageCells: 10 })) {
           expect(page).toHaveLength(10);
           break;
@@ -124,17 +129,18 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('are overwritten by the later write, also within one call', async () => {
         const key = Buffer.from(fresh('overwrite'));
-        await rows.writeCells([cell(key, 1, 'zz first'), cell(key, 1, 'second')]);
+        await rows.writeCells(batchOf([cell(key, 1, 'zz first'), cell(key, 1, 'second')]));
         expect(await read(key)).toEqual([[1, 'second']]);
         // Cassandra decides between equal stamps by value, so a smaller value must come with a later one.
-        for (const value of ['z', 'y', 'x', 'w', 'a']) await rows.writeCells([cell(key, 1, value)]);
+        for (const value of ['z', 'y', 'x', 'w', 'a'])
+          await rows.writeCells(batchOf([cell(key, 1, value)]));
         expect(await read(key)).toEqual([[1, 'a']]);
       });
 
       test('may be empty, and may be 60,000 bytes', async () => {
         const key = Buffer.from(fresh('sizes'));
         const large = 'x'.repeat(60_000);
-        await rows.writeCells([cell(key, 1, ''), cell(key, 2, large)]);
+        await rows.writeCells(batchOf([cell(key, 1, ''), cell(key, 2, large)]));
         expect(await read(key)).toEqual([
           [1, ''],
           [2, large],
@@ -144,7 +150,7 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
       test('of a row key of 65,535 bytes are kept apart from those of its neighbour', async () => {
         const stem = `${fresh('long')}${'k'.repeat(65_000)}`.padEnd(65_534, 'k');
         const [a, b] = [Buffer.from(`${stem}a`), Buffer.from(`${stem}b`)];
-        await rows.writeCells([cell(a, 1, 'a'), cell(b, 1, 'b')]);
+        await rows.writeCells(batchOf([cell(a, 1, 'a'), cell(b, 1, 'b')]));
         expect(await read(a)).toEqual([[1, 'a']]);
         expect(await read(b)).toEqual([[1, 'b']]);
         await rows.deleteRow(a);
@@ -154,17 +160,19 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('of a row key that begins another are kept apart', async () => {
         const stem = fresh('prefix');
-        await rows.writeCells([
-          cell(Buffer.from(stem), 1, 'short'),
-          cell(Buffer.from(`${stem}\0\0\0\u0001`), 2, 'long'),
-        ]);
+        await rows.writeCells(
+          batchOf([
+            cell(Buffer.from(stem), 1, 'short'),
+            cell(Buffer.from(`${stem}\0\0\0\u0001`), 2, 'long'),
+          ]),
+        );
         expect(await read(Buffer.from(stem))).toEqual([[1, 'short']]);
       });
 
       test('of many rows go in one call', async () => {
         const keys = Array.from({ length: 500 }, (_, n) => Buffer.from(fresh(`many ${n}`)));
         await rows.writeCells(
-          keys.flatMap((key, n) => [cell(key, n, `${n}`), cell(key, n + 1, `${n}`)]),
+          batchOf(keys.flatMap((key, n) => [cell(key, n, `${n}`), cell(key, n + 1, `${n}`)])),
         );
         for (const n of [0, 250, 499]) {
           expect(await read(keys[n] as Buffer)).toEqual([
@@ -176,14 +184,16 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('live as long as they were given, and an overwrite decides anew', async () => {
         const key = Buffer.from(fresh('ttl'));
-        await rows.writeCells([
-          cell(key, 1, 'short', 2),
-          cell(key, 2, 'for ever'),
-          cell(key, 3, 'short', 2),
-          cell(key, 4, 'for ever'),
-          cell(key, 5, 'long', 3_600),
-        ]);
-        await rows.writeCells([cell(key, 3, 'renewed'), cell(key, 4, 'now short', 2)]);
+        await rows.writeCells(
+          batchOf([
+            cell(key, 1, 'short', 2),
+            cell(key, 2, 'for ever'),
+            cell(key, 3, 'short', 2),
+            cell(key, 4, 'for ever'),
+            cell(key, 5, 'long', 3_600),
+          ]),
+        );
+        await rows.writeCells(batchOf([cell(key, 3, 'renewed'), cell(key, 4, 'now short', 2)]));
         expect(await read(key)).toHaveLength(5);
         await store.passSeconds(3);
         const left = [
@@ -198,13 +208,13 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('are deleted by range, both bounds included, and can be written again at once', async () => {
         const key = Buffer.from(fresh('delete'));
-        await rows.writeCells([1, 2, 3, 4, 5].map((n) => cell(key, n, `${n}`)));
+        await rows.writeCells(batchOf([1, 2, 3, 4, 5].map((n) => cell(key, n, `${n}`))));
         await rows.deleteCells({ key, first: column(2), last: column(4) });
         expect(await read(key)).toEqual([
           [1, '1'],
           [5, '5'],
         ]);
-        await rows.writeCells([cell(key, 3, 'again')]);
+        await rows.writeCells(batchOf([cell(key, 3, 'again')]));
         expect(await read(key)).toContainEqual([3, 'again']);
         await rows.deleteCells({ key, last: column(1) });
         await rows.deleteCells({ key, first: column(5) });
@@ -214,12 +224,12 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
       test('are deleted with their row, and can be written again at once', async () => {
         const key = Buffer.from(fresh('delete row'));
         for (let round = 0; round < 5; round++) {
-          await rows.writeCells([cell(key, 1, `${round}`), cell(key, 2, `${round}`)]);
+          await rows.writeCells(batchOf([cell(key, 1, `${round}`), cell(key, 2, `${round}`)]));
           expect(await read(key)).toHaveLength(2);
           await rows.deleteRow(key);
           expect(await read(key)).toEqual([]);
         }
-        await rows.writeCells([cell(key, 7, 'anew')]);
+        await rows.writeCells(batchOf([cell(key, 7, 'anew')]));
         expect(await read(key)).toEqual([[7, 'anew']]);
       });
 
@@ -232,7 +242,9 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
 
       test('are not written once the signal is aborted', async () => {
         const key = Buffer.from(fresh('abort'));
-        await expect(rows.writeCells([cell(key, 1, 'x')], AbortSignal.abort())).rejects.toThrow();
+        await expect(
+          rows.writeCells(batchOf([cell(key, 1, 'x')]), AbortSignal.abort()),
+        ).rejects.toThrow();
         expect(await read(key)).toEqual([]);
       });
     });

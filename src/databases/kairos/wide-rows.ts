@@ -17,9 +17,11 @@
  * signal makes a call reject with the signal's reason.
  */
 import type { Rejection } from '../../delivery/index.ts';
+import type { CellBatch } from './cell-batch.ts';
 import type { RowKey } from './row-key.ts';
 import type { TagList } from './tag-string.ts';
 
+/** A cell by itself; a call writes a `CellBatch`. */
 export interface Cell {
   /** The row's key. At most 65,535 bytes, not empty. */
   readonly key: Buffer;
@@ -86,9 +88,9 @@ export interface WideRows {
   /**
    * Durable when it resolves, but for the rejections: cells that the store refuses for what they are, by index.
    * Of two equal cells in one call the later wins. Rejects with RetriableError when anything else went wrong:
-   * some cells may then be stored, and the same call may come again.
+   * some cells may then be stored, and the same call may come again. The batch stays as it is until it settles.
    */
-  writeCells(cells: readonly Cell[], signal?: AbortSignal): Promise<readonly Rejection[]>;
+  writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]>;
   readCells(range: CellRange): Pages<StoredCell>;
   /** The same as bytes, for what reads many. No page is empty. */
   readCellPages(range: CellRange): AsyncIterable<CellPage>;
