@@ -16,7 +16,7 @@ const cells = fc.array(
     key: fc.constantFrom('a', 'ab', 'é').map((text) => Buffer.from(text)),
     column: fc.integer({ min: 0, max: 5 }).map(encodeColumn),
     value: values.map(encodeValue),
-    ttlSeconds: fc.constantFrom(0, 60),
+    ttlSeconds: fc.constantFrom(0, 60, -1),
   }),
   { maxLength: 700 },
 );

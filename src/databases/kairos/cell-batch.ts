@@ -33,7 +33,7 @@ export class CellBatch {
   rowAt = new Uint32Array(FIRST_CELLS);
   columns = new Uint32Array(FIRST_CELLS);
   /** Seconds; 0 = for ever. */
-  lives = new Uint32Array(FIRST_CELLS);
+  lives = new Int32Array(FIRST_CELLS);
   /** Where a value ends in `bytes`; it begins where the one before ends. */
   ends = new Uint32Array(FIRST_CELLS);
   bytes = Buffer.allocUnsafeSlow(FIRST_CELLS * 8);
@@ -151,8 +151,10 @@ export function copyBytes(
   else for (let i = from; i < to; i++) target[at + i - from] = source[i] as number;
 }
 
-function twice(column: Uint32Array): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(column.length * 2);
+function twice(column: Uint32Array): Uint32Array<ArrayBuffer>;
+function twice(column: Int32Array): Int32Array<ArrayBuffer>;
+function twice(column: Uint32Array | Int32Array): Uint32Array | Int32Array {
+  const grown = new (column instanceof Int32Array ? Int32Array : Uint32Array)(column.length * 2);
   grown.set(column);
   return grown;
 }
