@@ -1,13 +1,6 @@
 /** How readings and their rollups become points, and the feeds that carry them to the databases [S2]. */
-import {
-  type DataPoint,
-  type FleetRollup,
-  type Point,
-  type SystemMetric,
-  tagsText,
-} from '../../src/model/index.ts';
+import type { DataPoint, FleetRollup, Point, SystemMetric } from '../../src/model/index.ts';
 import { type Codec, type Topology, topology } from '../../src/stream/index.ts';
-import { SharedTags } from '../shared-tags.ts';
 import { ANNOTATIONS_TOPIC, annotationCodec } from './annotation.ts';
 import { type FleetMetricsTopics, fleetMetricsTopics } from './fleet-metrics.ts';
 import { fleetAnomalyCodec, fleetHostCodec, fleetRollupCodec } from './fleet-records.ts';
@@ -33,14 +26,6 @@ const tagsOf = ({ host, region, environment, service, metricType, tags }: Place)
   metric_type: metricType,
 });
 
-const sharedTags = new SharedTags();
-
-function sharedTagsOf(place: Place): DataPoint['tags'] {
-  const { host, region, environment, service = '', metricType, tags } = place;
-  const key = JSON.stringify([host, metricType, region, environment, service, tagsText(tags)]);
-  return sharedTags.get(key) ?? sharedTags.keep(key, tagsOf(place));
-}
-
 /** A reading for InfluxDB: all its fields in one point, floats even where whole. */
 export function metricPoint(metric: SystemMetric): Point {
   return {
@@ -53,7 +38,7 @@ export function metricPoint(metric: SystemMetric): Point {
 
 /** A reading for KairosDB: `system.<field>`. */
 export function metricDataPoints(metric: SystemMetric): readonly DataPoint[] {
-  const tags = sharedTagsOf(metric);
+  const tags = tagsOf(metric);
   return Object.keys(metric.fields).map((field) => ({
     metric: `system.${field}`,
     tags,

@@ -10,7 +10,6 @@ import {
   type Rollup,
 } from '../../src/model/index.ts';
 import { dedup, type Topology, topology } from '../../src/stream/index.ts';
-import { SharedTags } from '../shared-tags.ts';
 import { rollupCodec } from './rollup-record.ts';
 import { SLOT_MS, type Vote, voteCodec } from './vote.ts';
 import { STEPS, type StepName, type VoteLatencyTopics, voteLatencyTopics } from './vote-latency.ts';
@@ -42,18 +41,14 @@ export function votePoint(vote: Vote): Point {
 export function voteDataPoint(vote: Vote): DataPoint {
   return {
     metric: 'vote_latency',
-    tags: tagsOf(vote),
+    tags: {
+      validator: vote.validator,
+      vote_account: vote.voteAccount,
+      network: vote.network,
+    },
     timestampMs: vote.timestamp,
     value: BigInt(vote.landedSlot - vote.votedSlot),
   };
-}
-
-const sharedTags = new SharedTags();
-
-function tagsOf({ validator, voteAccount, network }: Vote): DataPoint['tags'] {
-  const known = sharedTags.get(voteAccount);
-  if (known?.validator === validator && known.network === network) return known;
-  return sharedTags.keep(voteAccount, { validator, vote_account: voteAccount, network });
 }
 
 /** A rollup for InfluxDB; `step` only where one bucket holds several. Percentiles are floats, counts integers. */

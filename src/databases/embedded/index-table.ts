@@ -36,6 +36,11 @@ export class IndexTable {
     if (expiryMs !== 0) void this.#expiries.put(Buffer.concat([head, key]), NOTHING);
   }
 
+  /** Whether the entry is there already, without an end. */
+  isForEver(key: Buffer): boolean {
+    return this.#entries.get(key)?.readUIntBE(0, EXPIRY_BYTES) === 0;
+  }
+
   remove(key: Buffer): void {
     void this.#entries.remove(key);
   }

@@ -25,6 +25,13 @@ function textStem(text: string): Buffer {
 }
 
 export function textKey(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  if (length <= TEXT_BYTES_MAX && !text.includes('\0')) {
+    const key = Buffer.allocUnsafe(length + TERMINATOR.length);
+    key.write(text);
+    key.set(TERMINATOR, length);
+    return key;
+  }
   const stem = textStem(text);
   if (stem.length <= TEXT_BYTES_MAX) return Buffer.concat([stem, TERMINATOR]);
   const digest = escapeNul(createHash('sha256').update(stem).digest());
@@ -47,7 +54,9 @@ function escapeNul(bytes: Buffer): Buffer {
 
 export function timeKey(timeMs: number): Buffer {
   const bytes = Buffer.allocUnsafe(8);
-  bytes.writeBigUInt64BE(BigInt.asUintN(64, BigInt(timeMs)) ^ (1n << 63n));
+  const high = Math.floor(timeMs / 2 ** 32);
+  bytes.writeUInt32BE((high ^ 0x80000000) >>> 0);
+  bytes.writeUInt32BE(timeMs - high * 2 ** 32, 4);
   return bytes;
 }
 

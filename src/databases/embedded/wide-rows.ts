@@ -168,12 +168,17 @@ class EmbeddedWideRows implements WideRows {
       if (from > 0) await threadTurns.next();
       signal?.throwIfAborted();
       const part = entries.slice(from, from + QUEUE_ROW_KEYS);
-      const queued = this.#queue(({ index }) => {
+      const queued = this.#queue(({ root, index }) => {
         const nowMs = this.#clock.now();
+        // Another process may have taken entries away that this one still sees.
+        root.resetReadTxn();
         for (const { row, indexedTags, ttlSeconds } of part) {
           const stored: StoredRow = [row.metric, row.rowTimeMs, row.type, row.tags];
-          index.put(keyOfRow(row), stored, ttlSeconds, nowMs);
-          for (const key of tagKeysOf(row, indexedTags)) index.put(key, stored, ttlSeconds, nowMs);
+          for (const key of [keyOfRow(row), ...tagKeysOf(row, indexedTags)]) {
+            // Written again every few minutes (row-index.ts), most are there; looking costs half of writing, and no disk.
+            if (ttlSeconds === 0 && index.isForEver(key)) continue;
+            index.put(key, stored, ttlSeconds, nowMs);
+          }
         }
       });
       written.push(queued);
