@@ -30,7 +30,7 @@ interface Known {
 
 /** In a list: `rank` is worked out anew for each, quantiles when votes have come since. */
 interface Ranked extends Known {
-  rank: number | string;
+  rank: number;
   /** Of the open window, when it held `quantilesOf` votes. */
   quantiles: readonly number[];
   quantilesOf: number;
@@ -263,10 +263,10 @@ const slotOrNull = (slot: number): number | null => (slot < 0 ? null : slot);
 const QUANTILES = [0.5, 0.95, 0.99];
 const PLACE = { p50: 0, p95: 1, p99: 2 } as const;
 
-/** What a list is sorted by: numbers descending, ids ascending. */
-function rankOf(known: Ranked, sort: LiveSort): string | number {
-  const { id, open, closed } = known;
-  if (sort === 'id') return id;
+/** What a list is sorted by, descending; all alike when only their ids count. Always a number: kept without garbage. */
+function rankOf(known: Ranked, sort: LiveSort): number {
+  const { open, closed } = known;
+  if (sort === 'id') return 0;
   if (sort === 'lastSlot') return Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
   const latency = open?.state.latency;
   if (sort === 'count') return latency?.count ?? closed?.rollup.count ?? 0;
@@ -281,7 +281,7 @@ function rankOf(known: Ranked, sort: LiveSort): string | number {
 }
 
 function inOrder(a: Ranked, b: Ranked): number {
-  if (typeof a.rank === 'number' && a.rank !== b.rank) return (b.rank as number) - a.rank;
+  if (a.rank !== b.rank) return b.rank - a.rank;
   if (a.id !== b.id) return a.id < b.id ? -1 : 1;
   return a.network < b.network ? -1 : Number(a.network > b.network);
 }

@@ -141,10 +141,12 @@ export async function topics(app: FastifyInstance, context: ApiContext): Promise
       const body = request.body ?? Buffer.alloc(0);
       const read = isJsonType(request.headers['content-type']) ? recordsOfJson : recordsOfLines;
       if (body.length === 0) throw new Refusal('BODY_EMPTY', 'the body is empty');
-      const records = await read(body, engine.keyField(topic));
-      if (records.length === 0) throw new Refusal('BODY_EMPTY', 'the body holds no record');
       try {
-        const offsets = await engine.broker.append(topic, records);
+        // No name for the records: they may go as soon as the log has them in its blocks, before it answers.
+        const offsets = await read(body, engine.keyField(topic)).then((records) => {
+          if (records.length === 0) throw new Refusal('BODY_EMPTY', 'the body holds no record');
+          return engine.broker.append(topic, records);
+        });
         return { count: offsets.length, offsets };
       } catch (error) {
         const unknown = error instanceof TidemarkError && error.code === 'UNKNOWN_TOPIC';

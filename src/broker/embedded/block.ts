@@ -125,6 +125,14 @@ export interface BlockHeader {
   readonly count: number;
 }
 
+/** A verified block. */
+export interface Block {
+  readonly bytes: Buffer;
+  readonly header: BlockHeader;
+  /** All its rows, once somebody has asked for all of them. */
+  columns?: Columns;
+}
+
 /** Reads and verifies a block's header; undefined when the bytes are not a whole, unharmed block. */
 export function openBlock(block: Buffer): BlockHeader | undefined {
   if (block.length < HEADER_BYTES || block.readUInt32LE(0) !== MAGIC) return undefined;
@@ -134,6 +142,16 @@ export function openBlock(block: Buffer): BlockHeader | undefined {
     next: block.readDoubleLE(16),
     count: block.readUInt32LE(32),
   };
+}
+
+/** The columns of all of a block's rows, worked out once. */
+export function columnsOfBlock(block: Block): Columns {
+  if (block.columns) return block.columns;
+  const { count } = block.header;
+  const columns = columnsOf(count);
+  decodeRows(block.bytes, 0, 0, count, columns, 0);
+  block.columns = columns;
+  return columns;
 }
 
 /** Columns that `decodeRows` fills, as in RecordBatch. */

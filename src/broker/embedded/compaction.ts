@@ -3,9 +3,16 @@
  * is old enough for every reader to have met it. Offsets stay what they were; blocks are rewritten a few at a
  * time, from the head on, so a crash between two writes leaves a log that is merely less compact.
  */
-import { BLOCK_RECORDS_MAX, BlockBuilder, type Columns, columnsOf, decodeRows } from './block.ts';
+import {
+  BLOCK_RECORDS_MAX,
+  type Block,
+  BlockBuilder,
+  type Columns,
+  columnsOf,
+  decodeRows,
+} from './block.ts';
 import { afterPrefix, blockKey, timeKey, timeOfKey } from './keys.ts';
-import { type Block, blockAt } from './reader.ts';
+import { blockAt } from './reader.ts';
 import { decodeTimeEntry, encodeTimeEntry, type Stage } from './stage.ts';
 import type { Tables } from './storage.ts';
 import { recordsCompacted } from './telemetry.ts';

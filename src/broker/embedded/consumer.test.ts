@@ -78,10 +78,10 @@ test('partitions take turns, and other work gets its turn between batches', {
       return true;
     }),
   });
-  await expect.poll(() => order.length).toBe(24);
+  await expect.poll(() => order.length).toBe(48);
   running = false;
-  expect(order).toEqual(Array.from({ length: 24 }, (_, i) => i % 3));
-  expect(turns).toBeGreaterThanOrEqual(20);
+  expect(order).toEqual(Array.from({ length: 48 }, (_, i) => i % 3));
+  expect(turns).toBeGreaterThanOrEqual(40);
 });
 
 test('a seek inside the hand-over decides what comes next', async () => {

@@ -6,9 +6,11 @@ import { FatalError } from '../../model/index.ts';
 import type { RecordBatch } from '../contract.ts';
 import {
   BLOCK_RECORDS_MAX,
-  type BlockHeader,
+  type Block,
   COLUMN_BYTES,
+  type Columns,
   columnsOf,
+  columnsOfBlock,
   decodeRows,
   openBlock,
   rowAt,
@@ -16,13 +18,8 @@ import {
 } from './block.ts';
 import { afterPrefix, blockKey, timeKey, timeOfKey } from './keys.ts';
 import type { Tables } from './storage.ts';
+import { newestAt } from './tail.ts';
 import type { Partition } from './topics.ts';
-
-/** A verified block. */
-export interface Block {
-  readonly bytes: Buffer;
-  readonly header: BlockHeader;
-}
 
 const corrupt = ({ topic, partition }: Partition, offset: number, what: string) =>
   new FatalError(
@@ -56,8 +53,11 @@ export function blockAt(tables: Tables, partition: Partition, offset: number): B
   return { bytes, header };
 }
 
+/** A block of so many bytes is a batch of its own. */
+const ALONE_BYTES = 64 * 1024;
+
 interface Part {
-  readonly bytes: Buffer;
+  readonly block: Block;
   readonly first: number;
   readonly rows: number;
 }
@@ -78,7 +78,7 @@ export function readFrom(
   let bytes = 0;
   let count = 0;
   while (next < endOffset) {
-    const block = blockAt(tables, partition, next);
+    const block = newestAt(partition, next) ?? blockAt(tables, partition, next);
     const { header } = block;
     const first = rowAt(block.bytes, header, next);
     const rows = header.count - first;
@@ -86,30 +86,24 @@ export function readFrom(
       next = header.next;
       continue;
     }
+    if (count > 0 && block.bytes.length >= ALONE_BYTES) break;
     if (bytes + block.bytes.length <= bytesMax && count + rows <= BLOCK_RECORDS_MAX) {
-      parts.push({ bytes: block.bytes, first, rows });
+      parts.push({ block, first, rows });
       bytes += block.bytes.length;
       count += rows;
       next = header.next;
+      // Taken alone it need not be copied, and is decoded once for all who read it.
+      if (block.bytes.length >= ALONE_BYTES) break;
       continue;
     }
     if (count > 0) break;
     count = Math.min(rowsWithin(block.bytes, header, first, bytesMax), BLOCK_RECORDS_MAX);
-    parts.push({ bytes: block.bytes, first, rows: count });
+    parts.push({ block, first, rows: count });
     next = count === rows ? header.next : offsetOfRow(block, first + count);
     break;
   }
   if (count === 0) return { batch: null, nextOffset: next };
-  const only = parts.length === 1 ? parts[0] : undefined;
-  const joined = only ? only.bytes : Buffer.concat(parts.map((part) => part.bytes));
-  const columns = columnsOf(count);
-  let start = 0;
-  let row = 0;
-  for (const part of parts) {
-    decodeRows(joined, start, part.first, part.rows, columns, row);
-    start += part.bytes.length;
-    row += part.rows;
-  }
+  const { joined, columns } = join(parts, count);
   const batch: RecordBatch = {
     topic: partition.topic,
     partition: partition.partition,
@@ -121,6 +115,28 @@ export function readFrom(
     byteLength: joined.length + count * COLUMN_BYTES,
   };
   return { batch, nextOffset: next };
+}
+
+function join(
+  parts: readonly Part[],
+  count: number,
+): { readonly joined: Buffer; readonly columns: Columns } {
+  const [only] = parts;
+  if (only && parts.length === 1 && only.rows === only.block.header.count)
+    return { joined: only.block.bytes, columns: columnsOfBlock(only.block) };
+  const joined =
+    only && parts.length === 1
+      ? only.block.bytes
+      : Buffer.concat(parts.map(({ block }) => block.bytes));
+  const columns = columnsOf(count);
+  let start = 0;
+  let row = 0;
+  for (const part of parts) {
+    decodeRows(joined, start, part.first, part.rows, columns, row);
+    start += part.block.bytes.length;
+    row += part.rows;
+  }
+  return { joined, columns };
 }
 
 function offsetOfRow(block: Block, row: number): number {

@@ -2,9 +2,10 @@
  * What one write is going to make true: drafts of partition heads, the blocks being filled, and plain puts.
  * Operations of one write see each other's drafts through it; nothing outside changes before it is on disk.
  */
-import { BlockBuilder, type Bytes } from './block.ts';
+import { type Block, BlockBuilder, type Bytes } from './block.ts';
 import { blockKey, f64, timeKey } from './keys.ts';
 import type { Table, Tables, Write } from './storage.ts';
+import type { Tail } from './tail.ts';
 import { encodeHead, type Head, type Partition } from './topics.ts';
 
 /** Value of the `times` table: the block's own highest time, and its size. */
@@ -29,6 +30,7 @@ export class Stage {
   readonly #builders = new Map<Partition, BlockBuilder>();
   readonly #afterwards: (() => void)[] = [];
   readonly #appended = new Set<Partition>();
+  readonly #blocks: { readonly partition: Partition; readonly block: Block }[] = [];
 
   constructor(tables: Tables) {
     this.tables = tables;
@@ -107,7 +109,8 @@ export class Stage {
   }
 
   /** Makes the drafts true and wakes whoever waits for them. */
-  publish(): void {
+  publish(tail: Tail): void {
+    for (const { partition, block } of this.#blocks) tail.keep(partition, block);
     for (const [partition, head] of this.#heads) partition.head = head;
     for (const action of this.#afterwards) action();
     for (const partition of this.#appended) partition.moved();
@@ -118,6 +121,10 @@ export class Stage {
     const { base } = builder;
     const next = base + builder.count;
     const block = builder.finish(next);
+    this.#blocks.push({
+      partition,
+      block: { bytes: block, header: { base, next, count: builder.count } },
+    });
     const head = this.head(partition);
     const timestampMs = Math.max(head.timestampMs, builder.timestampMax);
     this.put(this.tables.log, blockKey(partition.key, base), block);

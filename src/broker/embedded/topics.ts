@@ -4,6 +4,7 @@
  */
 import { FatalError } from '../../model/index.ts';
 import type { TopicDescription, TopicPartition, TopicSpec } from '../contract.ts';
+import type { Block } from './block.ts';
 import { partitionKey } from './keys.ts';
 import type { Storage } from './storage.ts';
 
@@ -69,6 +70,8 @@ export class Partition implements TopicPartition {
   readonly spec: StoredTopic;
   head: Head;
   deleted = false;
+  /** Its newest blocks, oldest first: what `Tail` keeps in memory. */
+  readonly newest: Block[] = [];
   readonly #watchers = new Set<() => void>();
 
   constructor(topic: string, partition: number, spec: StoredTopic, head: Head) {

@@ -7,6 +7,7 @@ import { RetriableError, type TidemarkError } from '../../model/index.ts';
 import type { Logger } from '../../runtime/index.ts';
 import { Stage } from './stage.ts';
 import type { Storage } from './storage.ts';
+import { Tail } from './tail.ts';
 import { diskWritten } from './telemetry.ts';
 
 export interface Operation<T> {
@@ -17,10 +18,17 @@ export interface Operation<T> {
   stage(stage: Stage): T;
 }
 
-interface Queued {
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Queued extends Waiting {
   readonly operation: Operation<unknown>;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
+}
+
+interface Staged extends Waiting {
+  readonly result: unknown;
 }
 
 /** One write takes no more than this, so that its callers do not wait for the whole queue's bytes. */
@@ -39,6 +47,7 @@ export interface WriterOptions {
 
 export class Writer {
   readonly #options: WriterOptions;
+  readonly #tail = new Tail();
   #queue: Queued[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
@@ -96,7 +105,8 @@ export class Writer {
 
   async #writeSome(): Promise<void> {
     const stage = new Stage(this.#options.storage.tables);
-    const staged: { queued: Queued; result: unknown }[] = [];
+    // Not the operations: what they held goes as soon as it stands in blocks, not when the disk is done.
+    const staged: Staged[] = [];
     let bytes = 0;
     let taken = 0;
     for (const queued of this.#queue) {
@@ -105,12 +115,13 @@ export class Writer {
       bytes += queued.operation.bytes;
       try {
         this.#checkSpace(queued.operation.bytes);
-        staged.push({ queued, result: queued.operation.stage(stage) });
+        const { resolve, reject } = queued;
+        staged.push({ resolve, reject, result: queued.operation.stage(stage) });
       } catch (error) {
         queued.reject(error);
       }
     }
-    this.#queue.splice(0, taken);
+    this.#queue = this.#queue.slice(taken);
     this.#queuedBytes -= bytes;
     try {
       const writes = stage.complete();
@@ -124,11 +135,11 @@ export class Writer {
     } catch (error) {
       if (!this.#failure) this.#options.logger.error({ error }, (error as Error).message);
       this.#failure = error as TidemarkError;
-      for (const { queued } of staged) queued.reject(error);
+      for (const { reject } of staged) reject(error);
       return;
     }
-    stage.publish();
-    for (const { queued, result } of staged) queued.resolve(result);
+    stage.publish(this.#tail);
+    for (const { resolve, result } of staged) resolve(result);
   }
 
   #checkSpace(bytes: number): void {
