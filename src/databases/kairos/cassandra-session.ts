@@ -23,6 +23,8 @@ export interface Unit {
   readonly indexes: readonly number[];
   /** Partition key, when it is one blob; else the driver derives the owner itself. */
   readonly routingKey?: Buffer;
+  /** All statements as one (packed-requests.ts), where that can be. */
+  readonly packed?: Statement | undefined;
 }
 
 /** A request of one statement, for item `index` of a call. */
@@ -135,7 +137,7 @@ export class CassandraSession {
     const rejections = new Map<number, string>();
     const send = async (unit: Unit): Promise<void> => {
       try {
-        await this.#send(unit.statements, stampMs, unit.routingKey);
+        await this.#sendUnit(unit, stampMs);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         if (unit.statements.length === 1) {
@@ -154,28 +156,42 @@ export class CassandraSession {
     return [...rejections].map(([index, message]) => ({ index, message }));
   }
 
+  async #sendUnit(unit: Unit, stampMs: number): Promise<void> {
+    const { packed } = unit;
+    if (packed === undefined) await this.#send(unit.statements, stampMs, unit.routingKey);
+    else await this.#sendBatch([packed], this.#writeOptions(stampMs, unit.routingKey));
+  }
+
   async #send(
     statements: readonly Statement[],
-    timestamp: number,
+    stampMs: number,
     routingKey?: Buffer,
   ): Promise<void> {
-    const client = this.#open();
-    const options: cassandra.QueryOptions = {
+    const options = this.#writeOptions(stampMs, routingKey);
+    const [only] = statements;
+    if (statements.length === 1 && only !== undefined)
+      await this.#open().execute(only.query, [...only.params], options);
+    else await this.#sendBatch(statements, options);
+  }
+
+  async #sendBatch(
+    statements: readonly Statement[],
+    options: cassandra.QueryOptions,
+  ): Promise<void> {
+    await this.#open().batch(statements as { query: string; params: unknown[] }[], {
+      ...options,
+      logged: false,
+    });
+  }
+
+  #writeOptions(timestamp: number, routingKey: Buffer | undefined): cassandra.QueryOptions {
+    return {
       prepare: true,
       isIdempotent: true,
       timestamp,
       consistency: this.#writeConsistency,
       ...(routingKey === undefined ? {} : { routingKey }),
     };
-    const [only] = statements;
-    if (statements.length === 1 && only !== undefined) {
-      await client.execute(only.query, [...only.params], options);
-    } else {
-      await client.batch(statements as { query: string; params: unknown[] }[], {
-        ...options,
-        logged: false,
-      });
-    }
   }
 
   #open(): cassandra.Client {
@@ -189,7 +205,7 @@ export class CassandraSession {
 function halvesOf(unit: Unit): Unit[] {
   const middle = unit.statements.length >> 1;
   const part = (from: number, to?: number): Unit => ({
-    ...unit,
+    ...(unit.routingKey === undefined ? {} : { routingKey: unit.routingKey }),
     statements: unit.statements.slice(from, to),
     indexes: unit.indexes.slice(from, to),
   });

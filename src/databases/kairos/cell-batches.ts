@@ -2,6 +2,7 @@
 import type { Statement, Unit } from './cassandra-session.ts';
 import type { CellBatch, CellRow } from './cell-batch.ts';
 import { COLUMN_BYTES } from './column.ts';
+import { installPackedRequests, PackedCells } from './packed-requests.ts';
 import { statements } from './statements.ts';
 
 /** Bounds of one batch; a row with more cells gets several. */
@@ -79,6 +80,13 @@ class CellUnit implements Unit {
 
   get indexes(): readonly number[] {
     return [...this.#cells];
+  }
+
+  /** The same as one statement in the driver's eyes. Here too the bytes are its own. */
+  get packed(): Statement | undefined {
+    if (this.#cells.length === 1 || !installPackedRequests()) return undefined;
+    const params = new PackedCells(this.#batch, this.routingKey, this.#cells);
+    return { query: statements.writeCell, params };
   }
 
   /** Their bytes are their own: the driver may still hold a request that was sent again on another connection. */

@@ -1,0 +1,56 @@
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { batchOf } from './cell-batch.ts';
+import { encodeColumn } from './column.ts';
+import { installPackedRequests, PackedCells } from './packed-requests.ts';
+
+const require = createRequire(import.meta.url);
+const { BatchRequest } = require('cassandra-driver/lib/requests.js');
+const Encoder = require('cassandra-driver/lib/encoder.js');
+const { DefaultExecutionOptions } = require('cassandra-driver/lib/execution-options.js');
+const { defaultOptions } = require('cassandra-driver/lib/client-options.js');
+
+const statement = Buffer.from('0123456789abcdef');
+const [blob, int] = [3, 9].map((code) => ({ type: { code, info: null } }));
+const meta = { columns: [blob, blob, blob, int] };
+
+/** The bytes of a request of these queries, at the protocol's version `version`. */
+function frameOf(version: number, queries: readonly { readonly params: unknown }[]): Buffer {
+  const client = { profileManager: { getProfile: () => ({}) }, options: defaultOptions() };
+  const options = { logged: false, timestamp: 1_700_000_000_000, consistency: 4, prepare: true };
+  const execution = DefaultExecutionOptions.create(options, client);
+  const items = queries.map((query) => ({ ...query, queryId: statement, meta }));
+  return new BatchRequest(items, execution).write(new Encoder(version, {}), 7);
+}
+
+const cells = fc.array(
+  fc.record({
+    column: fc.nat({ max: 0xffffffff }).map(encodeColumn),
+    value: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+    ttlSeconds: fc.integer({ min: -1, max: 630_000_000 }),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+test.each([3, 4, 5])(
+  'packed cells are sent in the bytes that the driver writes of them, protocol %d',
+  (version) => {
+    expect(installPackedRequests()).toBe(true);
+    const key = Buffer.from('a row key');
+    fc.assert(
+      fc.property(cells, (given) => {
+        const batch = batchOf(given.map((cell) => ({ ...cell, key })));
+        const places = Uint32Array.from(given.keys());
+        const packed = frameOf(version, [{ params: new PackedCells(batch, key, places) }]);
+        const byDriver = frameOf(
+          version,
+          given.map(({ column, value, ttlSeconds }) => ({
+            params: [key, column, value, ttlSeconds],
+          })),
+        );
+        expect(packed.equals(byDriver)).toBe(true);
+      }),
+    );
+  },
+);
