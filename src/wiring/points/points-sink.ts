@@ -19,7 +19,7 @@ export interface LoggedPoints {
 }
 
 /**
- * Points turned into cells at once, some 15 MB of them. Of a thousand series, ten thousand points are requests of ten
+ * Points turned into cells at once, some 2 MB of them. Of a thousand series, ten thousand points are requests of ten
  * cells each, which cost Cassandra twice what the same points cost in requests of fifty.
  */
 const WRITE_POINTS = 50_000;
