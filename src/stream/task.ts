@@ -398,13 +398,17 @@ export class Task {
     taskCounts(topology.name, instance.counts);
   }
 
-  /** What changed since the last epoch, in parts with the event loop free in between. */
+  /**
+   * What changed since the last epoch, in parts with the event loop free in between; the first waits for its turn
+   * too, since the epochs of all topologies end at the same tick.
+   */
   async #takeState(instance: StageInstance): Promise<readonly StateChange[]> {
     const state: StateChange[] = [];
     const parts = instance.stores.drainInParts((key, value) => state.push({ key, value }));
     this.#cutting = true;
     try {
-      while (parts.next().done !== true) await threadTurns.next();
+      do await threadTurns.next();
+      while (parts.next().done !== true);
     } finally {
       this.#cutting = false;
       this.#options.ready(this);
