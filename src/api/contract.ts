@@ -183,6 +183,8 @@ export interface TaskView {
   readonly state: 'starting' | 'restoring' | 'running' | 'waiting' | 'failed' | 'stopped';
   readonly epoch: number;
   readonly watermark: number | null;
+  /** Waits for records and for nothing else. */
+  readonly idle: boolean;
   readonly offsets: readonly {
     readonly topic: string;
     readonly partition: number;

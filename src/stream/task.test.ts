@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openTemporaryBroker, recordsIn } from '../../test/support/embedded-broker.ts';
 import type { Broker, EpochCommit, TaskLedger } from '../broker/index.ts';
 import { FencedError, RetriableError } from '../model/index.ts';
-import { ManualClock, silentLogger } from '../runtime/index.ts';
+import { silentLogger } from '../runtime/index.ts';
 import type { EpochPolicy } from './epoch-policy.ts';
 import { enrich } from './operators/enrich.ts';
 import { map } from './operators/rows.ts';
@@ -82,8 +82,7 @@ interface Setting {
 }
 
 async function started(setting: Setting = {}) {
-  const { broker } = await openTemporaryBroker();
-  const clock = new ManualClock(1_700_000_000_000);
+  const { broker, clock } = await openTemporaryBroker();
   await broker.createTopics([{ name: 'in' }]);
   const runner = new TopologyRunner({
     topology: setting.topology ?? plain(),
@@ -136,6 +135,33 @@ describe('a task', () => {
     expect(await valuesIn('windows')).toEqual(allWindows);
     expect(task().epoch).toBeGreaterThanOrEqual(6);
     expect(task().watermark()).toBe((TOTAL - 1) * 10);
+  });
+
+  it('is idle once all is read, nothing came for a while and all that followed is stored', {
+    tags: 'heavy',
+  }, async () => {
+    const held = Promise.withResolvers<void>();
+    const { append, task, until, position } = await started({
+      around: (broker) =>
+        withCommits(broker, async (epoch, real) => {
+          await held.promise;
+          await real(epoch);
+        }),
+    });
+    // Until the first commit is through, however long it is quiet, it is not.
+    await append(rowsFrom(0, 5));
+    await until(() => position() === 5);
+    for (let passed = 0; passed < 100; passed++) {
+      await until(() => true);
+      expect(task().idle).toBe(false);
+    }
+    held.resolve();
+    await until(() => task().idle);
+    expect(task()).toMatchObject({ settled: true, epoch: 1 });
+    await append(rowsFrom(5, 5));
+    await until(() => position() === 10);
+    expect(task().idle).toBe(false);
+    await until(() => task().idle);
   });
 
   for (const [when, after] of [

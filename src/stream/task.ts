@@ -71,6 +71,7 @@ export class Task {
   #lastCommitMs = 0;
   #lastBatchMs = 0;
   #idle = false;
+  #caughtUp = false;
   #crashes = 0;
   #stopping = false;
   /** A commit failed: state was drained into it, so this instance must never commit again. */
@@ -173,6 +174,7 @@ export class Task {
 
   /** Called now and then: ends epochs in quiet times and notices idleness. `caughtUp`: the consumer is at the log's end. */
   tick(caughtUp: boolean): void {
+    this.#caughtUp = caughtUp;
     if (!this.#free) return;
     const { clock, policy } = this.#options;
     const now = clock.now();
@@ -211,6 +213,15 @@ export class Task {
     return (
       this.state === 'running' && this.#mailbox.empty && this.#busy === undefined && !this.#dirty()
     );
+  }
+
+  /**
+   * Whether it waits for records and for nothing else: it is at the log's end as far as the log has lately said, has
+   * been for `idleAfterMs`, so that nothing is held back for slower partitions, and all that came of it is committed
+   * and stored.
+   */
+  get idle(): boolean {
+    return this.#idle && this.#caughtUp && this.settled && this.#writes.pointsInFlight === 0;
   }
 
   /** Finishes the batch in hand, commits, lets go. Never rejects; what could not be committed will be read again. */

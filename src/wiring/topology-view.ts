@@ -33,6 +33,7 @@ export function taskView(task: Task): TaskView {
     state: task.state,
     epoch: task.epoch,
     watermark: task.watermark(),
+    idle: task.idle,
     offsets: task.offsets(),
     restarts: task.restarts,
     error: task.error?.message ?? null,

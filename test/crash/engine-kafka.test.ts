@@ -133,7 +133,10 @@ async function settleAndStop(
   const { topology, feeds } = names;
   // History is each process's own, in a group of its own.
   const all = [topology, ...feeds.influx, ...feeds.kairos];
-  await settled(engines, { alsoUnfinished: () => unfinishedIn(engines, broker, all) });
+  await settled(engines, {
+    quietMs: 7_000,
+    alsoUnfinished: () => unfinishedIn(engines, broker, all),
+  });
   for (const engine of engines) expect(await engine.stop(), engine.report).toBe(0);
   return contentsOf(broker, names);
 }

@@ -129,10 +129,15 @@ interface Topics {
 export interface Topologies {
   readonly topologies: readonly {
     readonly name: string;
+    readonly graph: {
+      readonly nodes: readonly { readonly id: string; readonly kind: string }[];
+      readonly edges: readonly { readonly to: string }[];
+    };
     readonly tasks: readonly {
       readonly partition: number;
       readonly state: string;
       readonly error: string | null;
+      readonly idle: boolean;
       readonly offsets: readonly {
         readonly topic: string;
         readonly nextOffset: number;
@@ -197,17 +202,18 @@ export async function unfinishedIn(
 const ownHealth = (name: string) =>
   name === HEALTH || name === 'alerts-health' || name.startsWith('tidemark.alerts-health.');
 
-/** Longer than the engine waits before it calls a quiet partition idle, and then its last windows go out. */
-const QUIET_MS = 7_000;
+/** So long nothing may come after the last task has become idle: its last windows are others' records. */
+const AFTER_IDLE_MS = 2_000;
 
 /**
- * Resolves when engines that share a log have nothing left to do: all is read, stored and committed, and no
- * topic has grown for `quietMs`. Rejects with what they still had after `withinMs`.
+ * Resolves when engines that share a log have nothing left to do: all is read, stored and committed, every task that
+ * writes to topics is idle, so that its last windows are out, and no topic has grown since. With `quietMs` that is
+ * all that is waited for, idle or not. Rejects with what they still had after `withinMs`.
  */
 export async function settled(
   engines: readonly EngineProcess[],
   {
-    quietMs = QUIET_MS,
+    quietMs = undefined as number | undefined,
     withinMs = 120_000,
     alsoUnfinished = async (): Promise<string[]> => [],
   } = {},
@@ -217,7 +223,10 @@ export async function settled(
   let before = '';
   let quietSince = systemClock.now();
   for (;;) {
-    const busy = [...(await Promise.all(urls.map(unfinished))).flat(), ...(await alsoUnfinished())];
+    const busy = [
+      ...(await Promise.all(urls.map((url) => unfinished(url, quietMs === undefined)))).flat(),
+      ...(await alsoUnfinished()),
+    ];
     const { topics } = await getJson<Topics>(`${urls[0]}/v1/topics?internal=true`);
     const ends = JSON.stringify(
       topics
@@ -227,7 +236,7 @@ export async function settled(
     const now = systemClock.now();
     if (busy.length > 0 || ends !== before) quietSince = now;
     before = ends;
-    if (now - quietSince >= quietMs) return;
+    if (now - quietSince >= (quietMs ?? AFTER_IDLE_MS)) return;
     if (now > giveUpAt) {
       const reports = engines.map((engine) => engine.report).join('\n--\n');
       throw new Error(`not settled after ${withinMs} ms: ${busy.join('; ')}\n${ends}\n${reports}`);
@@ -236,14 +245,26 @@ export async function settled(
   }
 }
 
-/** What an engine has still to do: tasks that do not run or have not read all, and sinks that have not stored all. */
-export async function unfinished(url: string): Promise<string[]> {
+/** Whether what it reads leads to records: else nothing of it is held back, and it need not be idle to be through. */
+function hasOutputs({ nodes, edges }: Topologies['topologies'][number]['graph']): boolean {
+  const topics = new Set(nodes.filter(({ kind }) => kind === 'topic').map(({ id }) => id));
+  return edges.some(({ to }) => topics.has(to));
+}
+
+/**
+ * What an engine has still to do: tasks that do not run or have not read all, sinks that have not stored all; and, if
+ * asked for, tasks that are not idle.
+ */
+export async function unfinished(url: string, untilIdle = false): Promise<string[]> {
   const { topologies } = await getJson<Topologies>(`${url}/v1/topologies`);
-  const tasks = topologies.flatMap(({ name, tasks }) =>
+  const tasks = topologies.flatMap(({ name, graph, tasks }) =>
     tasks
       .filter(
         (task) =>
-          task.state !== 'running' || (!ownHealth(name) && task.offsets.some(({ lag }) => lag > 0)),
+          task.state !== 'running' ||
+          (!ownHealth(name) &&
+            (task.offsets.some(({ lag }) => lag > 0) ||
+              (untilIdle && hasOutputs(graph) && !task.idle))),
       )
       .map((task) => `${name}/${task.partition} is ${task.state} ${task.error ?? ''}`),
   );

@@ -166,6 +166,7 @@ export async function fakeEngine(): Promise<FakeEngine> {
             epoch: 4,
             watermark: 1_700_000_000_000,
             offsets: [{ topic: 'votes', partition: 0, nextOffset: 10, endOffset: 15, lag: 5 }],
+            idle: false,
             restarts: 0,
             error: null,
           },

@@ -17,6 +17,10 @@ const TaskShape = Type.Object({
   state: Type.String({ description: 'starting, restoring, running, waiting, failed or stopped' }),
   epoch: Type.Integer(),
   watermark: nullable({ type: 'integer' }, 'ms of event time'),
+  idle: Type.Boolean({
+    description:
+      'Waits for records and for nothing else: for some seconds there was nothing left to read, and all that came of what was read is committed and stored.',
+  }),
   offsets: Type.Array(
     Type.Object({
       topic: Type.String(),
