@@ -3,7 +3,7 @@
  * so within one a field has one type, and no query of an old server is larger than a page [F1–F3].
  *
  * Reading a unit overlaps with writing and checking those before it, while the source sees no more queries at once
- * than allowed, and the target gets one part after another, so that each of its series comes in order. Points stay bytes
+ * than allowed, and the target gets parts in the order of time, so that each of its series comes in order. Points stay bytes
  * all the way; only where the target takes a part not just as it is are values made of it. Every unit is read back from
  * the target: its rows and the sum of their checksums must agree.
  */
@@ -101,6 +101,8 @@ export interface CopyParts {
 
 const HOUR_NS = 3_600_000_000_000n;
 const DAY_NS = 24n * HOUR_NS;
+/** Parts on their way at once, of all units: a next one fills the pause in which the server syncs its log. */
+const WRITES_MAX = 2;
 /** Parts of one unit in memory besides the one that is read: on its way, and next. */
 const PARTS_MAX = 2;
 /** Points of a part that go one by one, given to the target at once. */
@@ -108,8 +110,8 @@ const POINTS_AT_ONCE = 10_000;
 /** Examples of one kind of trouble in a unit's message. */
 const EXAMPLES_MAX = 3;
 
-/** Two units more than queries: while they read, one is written and one is checked. */
-export const unitsAtOnce = (queriesMax: number): number => queriesMax + 2;
+/** Three units more than queries: while they read, others are written and checked, and none waits for one that ends. */
+export const unitsAtOnce = (queriesMax: number): number => queriesMax + 3;
 
 /** What holds of every copy, whichever two it joins. */
 export const copyKind = {
@@ -125,7 +127,7 @@ export const copyKind = {
 
 export function copySeries({ source, target, queriesMax, maxRows }: CopyParts): JobKind<CopyInput> {
   const reading = new Gate(queriesMax);
-  const writing = new Gate(1);
+  const writing = new Gate(WRITES_MAX);
   const schemas = new Map<string, Promise<Schema>>();
   const schemaOf = (measurement: string, signal: AbortSignal): Promise<Schema> => {
     const known = schemas.get(measurement) ?? source.schema(measurement, signal);
