@@ -17,6 +17,8 @@ export class WindowEntry<S> {
   readonly start: number;
   readonly end: number;
   readonly seq: number;
+  /** Its place among its window's entries. */
+  place: number;
   readonly state: S;
   carried: Readonly<Record<string, string>>;
   firstOffset = Number.POSITIVE_INFINITY;
@@ -33,7 +35,7 @@ export class WindowEntry<S> {
 
   constructor(
     key: readonly string[],
-    window: { start: number; end: number },
+    window: { start: number; end: number; entries: readonly unknown[] },
     seq: number,
     state: S,
   ) {
@@ -41,6 +43,7 @@ export class WindowEntry<S> {
     this.start = window.start;
     this.end = window.end;
     this.seq = seq;
+    this.place = window.entries.length;
     this.state = state;
     this.carried = NONE;
   }
@@ -60,10 +63,24 @@ export class OpenWindow<S> {
   readonly end: number;
   readonly byKey: (WindowEntry<S> | undefined)[] = [];
   readonly entries: WindowEntry<S>[] = [];
+  /** How often each entry has changed, by place, modulo 2^32: whoever shows them sees which ones to work out again. */
+  changes = new Uint32Array(16);
 
   constructor(start: number, end: number) {
     this.start = start;
     this.end = end;
+  }
+
+  add(entry: WindowEntry<S>): void {
+    this.entries.push(entry);
+    if (this.changes.length >= this.entries.length) return;
+    const grown = new Uint32Array(2 * this.changes.length);
+    grown.set(this.changes);
+    this.changes = grown;
+  }
+
+  changed({ place }: WindowEntry<S>): void {
+    this.changes[place] = (this.changes[place] as number) + 1;
   }
 }
 
@@ -103,7 +120,7 @@ export class WindowTable<S> implements StateStore {
   create(window: OpenWindow<S>, key: number, values: readonly string[]): WindowEntry<S> {
     const entry = new WindowEntry(values, window, this.#seq++, this.#aggregate.create());
     window.byKey[key] = entry;
-    window.entries.push(entry);
+    window.add(entry);
     return entry;
   }
 
@@ -144,12 +161,15 @@ export class WindowTable<S> implements StateStore {
       carriedEnd === HEADER ? NONE : JSON.parse(value.toString('utf8', HEADER, carriedEnd));
     entry.stored = true;
     window.byKey[this.#numberOf(values)] = entry;
-    window.entries.push(entry);
+    window.add(entry);
     this.#seq = Math.max(this.#seq, entry.seq + 1);
   }
 
   restored(): void {
-    for (const window of this.#windows.values()) window.entries.sort((a, b) => a.seq - b.seq);
+    for (const { entries } of this.#windows.values()) {
+      entries.sort((a, b) => a.seq - b.seq);
+      for (const [place, entry] of entries.entries()) entry.place = place;
+    }
   }
 
   drain(put: PutState): void {

@@ -108,6 +108,32 @@ describe('the list of validators', () => {
     }
   });
 
+  it('is in order at any time, whatever has come, closed or been asked since the last list', () => {
+    const partitions = [new Partition(0), new Partition(1)];
+    const live = liveVotes(() => partitions, { now: () => 0 });
+    const votes = simulated(12, 60);
+    const sizes = [1, 700, 3, 40, 0, 900, 1];
+    for (let at = 0, turn = 0; at < votes.length; turn++) {
+      const size = sizes[turn % sizes.length] as number;
+      const some = votes.slice(at, at + size);
+      at += size;
+      for (const [i, partition] of partitions.entries())
+        partition.feed(some.filter(({ key }) => key.toString().charCodeAt(0) % 2 === i));
+      const all = live.validators({ sort: 'id', limit: 1_000 });
+      // Not each sort after each piece: what one list brings up to date another must not miss.
+      for (const sort of sorts.filter((_, i) => (turn + i) % 3 !== 0)) {
+        const expected = all.toSorted((a, b) =>
+          sort === 'id' || shown(a, sort) === shown(b, sort)
+            ? a.id < b.id
+              ? -1
+              : 1
+            : shown(b, sort) - shown(a, sort),
+        );
+        expect(live.validators({ sort, limit: 7 })).toEqual(expected.slice(0, 7));
+      }
+    }
+  });
+
   it('says the same of a validator as asking for that one', () => {
     for (const entry of all) expect(live(...tasks).validator(entry.id)).toEqual(entry);
   });

@@ -5,41 +5,17 @@
  * a network is merged at most ten times a second.
  */
 import type { LastClosed, LatencySummary } from '../../topologies/index.ts';
-import type { LiveEntry, LiveSort, LiveVotes, LiveWindow } from '../api/index.ts';
+import type { LiveEntry, LiveVotes, LiveWindow } from '../api/index.ts';
 import type { Rollup } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import { Summary } from '../stats/index.ts';
-import type { LatestView, Task, WindowEntry, WindowView } from '../stream/index.ts';
+import type { LatestView, Task, WindowView } from '../stream/index.ts';
+import { type Candidate, inOrder, type Known, LiveRoster } from './live-roster.ts';
 import { Top } from './top.ts';
 
 /** What is asked of a task. */
 export interface LiveTask extends Pick<Task, 'instance' | 'watermark'> {
   offsets(): readonly { readonly nextOffset: number }[];
-}
-
-type OpenEntry = WindowEntry<LatencySummary>;
-
-/** One validator: its newest open window, its last closed one, and the task that has them. */
-interface Known {
-  readonly id: string;
-  readonly network: string;
-  readonly open: OpenEntry | undefined;
-  readonly closed: LastClosed | undefined;
-  readonly task: LiveTask;
-}
-
-/** In a list: `rank` is worked out anew for each, quantiles when votes have come since. */
-interface Ranked extends Known {
-  rank: number;
-  /** Of the open window, when it held `quantilesOf` votes. */
-  quantiles: readonly number[];
-  quantilesOf: number;
-}
-
-/** Who a task knows, valid as long as `state` is what it was. */
-interface Roster {
-  readonly state: readonly number[];
-  readonly known: readonly Ranked[];
 }
 
 /** Merging all validators of a network costs milliseconds; an answer serves so long, and its `asOf` says from when. */
@@ -55,15 +31,14 @@ export function liveVotes(
   const networks = new Map<string, { readonly madeMs: number; readonly entry: LiveEntry }>();
   return {
     validators({ sort, limit }) {
-      const top = new Top<Ranked>(limit, inOrder);
+      const top = new Top<Candidate>(limit, inOrder);
+      for (const task of tasks()) rosterOf(task).addTo(top, sort, task);
       const places = new Map<LiveTask, LiveEntry['asOf']>();
-      for (const task of tasks()) {
-        places.set(task, asOf([task]));
-        rankInto(top, task, sort);
-      }
-      return top
-        .sorted()
-        .map((known) => entryOf(known, places.get(known.task) as LiveEntry['asOf']));
+      return top.sorted().map(({ known, task }) => {
+        const place = places.get(task) ?? asOf([task]);
+        places.set(task, place);
+        return entryOf(known, place);
+      });
     },
     validator(id) {
       for (const task of tasks()) {
@@ -89,68 +64,33 @@ export function liveVotes(
   };
 }
 
-const rosters = new WeakMap<LiveTask['instance'], Roster>();
+const rosters = new WeakMap<
+  LiveTask['instance'],
+  { state: readonly number[]; roster: LiveRoster }
+>();
 
-function rankInto(top: Top<Ranked>, task: LiveTask, sort: LiveSort): void {
-  for (const known of rosterOf(task)) {
-    known.rank = rankOf(known, sort);
-    top.add(known);
-  }
-}
-
-/** Each validator and network of the task once; also those that have only a closed window. */
-function rosterOf(task: LiveTask): readonly Ranked[] {
+/** Who the task knows; made anew when a window opens or closes or somebody is seen for the first time. */
+function rosterOf(task: LiveTask): LiveRoster {
   const windows = openWindows(task);
-  const state = [closedValidators(task)?.changes ?? 0];
+  const closed = closedValidators(task);
+  const state = [closed?.changes ?? 0];
   for (const { start, entries } of windows) state.push(start, entries.length);
   const before = rosters.get(task.instance);
   if (before?.state.length === state.length && before.state.every((n, i) => n === state[i]))
-    return before.known;
-  const known = knownOf(task, windows);
-  rosters.set(task.instance, { state, known });
-  return known;
+    return before.roster;
+  const roster = new LiveRoster(windows, closed);
+  rosters.set(task.instance, { state, roster });
+  return roster;
 }
-
-function knownOf(task: LiveTask, windows: ReturnType<typeof openWindows>): readonly Ranked[] {
-  const closed = closedValidators(task);
-  const known: Ranked[] = [];
-  const seen = new Map<string, Set<string>>();
-  const isNew = (id: string, network: string): boolean => {
-    let ids = seen.get(network);
-    if (ids === undefined) {
-      ids = new Set();
-      seen.set(network, ids);
-    }
-    const before = ids.size;
-    return ids.add(id).size > before;
-  };
-  for (const { entries } of windows.toReversed()) {
-    for (const open of entries) {
-      const [id, network] = open.key as [string, string];
-      if (!isNew(id, network)) continue;
-      const last = closed?.get(`validator:${id}`);
-      const own = last?.rollup.network === network ? last : undefined;
-      known.push(ranked({ id, network, open, closed: own, task }));
-    }
-  }
-  for (const [, last] of closed?.entries() ?? []) {
-    const { id, network } = last.rollup;
-    if (isNew(id, network))
-      known.push(ranked({ id, network, open: undefined, closed: last, task }));
-  }
-  return known;
-}
-
-const ranked = (known: Known): Ranked => ({ ...known, rank: 0, quantiles: [], quantilesOf: -1 });
 
 function findValidator(task: LiveTask, id: string): Known | undefined {
   const closed = closedValidators(task)?.get(`validator:${id}`);
-  let open: OpenEntry | undefined;
+  let open: Known['open'];
   for (const { entries } of openWindows(task))
     for (const entry of entries) if (entry.key[0] === id) open = entry;
   if (closed === undefined && open === undefined) return undefined;
   const network = open?.key[1] ?? closed?.rollup.network ?? '';
-  return { id, network, open, closed, task };
+  return { id, network, open, closed };
 }
 
 /** Earliest first, so that of one key the newest comes last. */
@@ -259,29 +199,3 @@ function asOf(tasks: readonly LiveTask[]): LiveEntry['asOf'] {
 }
 
 const slotOrNull = (slot: number): number | null => (slot < 0 ? null : slot);
-
-const QUANTILES = [0.5, 0.95, 0.99];
-const PLACE = { p50: 0, p95: 1, p99: 2 } as const;
-
-/** What a list is sorted by, descending; all alike when only their ids count. Always a number: kept without garbage. */
-function rankOf(known: Ranked, sort: LiveSort): number {
-  const { open, closed } = known;
-  if (sort === 'id') return 0;
-  if (sort === 'lastSlot') return Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
-  const latency = open?.state.latency;
-  if (sort === 'count') return latency?.count ?? closed?.rollup.count ?? 0;
-  if (sort === 'mean') return latency?.mean ?? closed?.rollup.mean ?? 0;
-  if (latency === undefined) return closed?.rollup[sort] ?? 0;
-  // Between two lists few validators have voted.
-  if (known.quantilesOf !== latency.count) {
-    known.quantiles = latency.quantiles(QUANTILES);
-    known.quantilesOf = latency.count;
-  }
-  return known.quantiles[PLACE[sort]] as number;
-}
-
-function inOrder(a: Ranked, b: Ranked): number {
-  if (a.rank !== b.rank) return b.rank - a.rank;
-  if (a.id !== b.id) return a.id < b.id ? -1 : 1;
-  return a.network < b.network ? -1 : Number(a.network > b.network);
-}

@@ -19,6 +19,11 @@ export class Top<T> {
     return last !== undefined && this.#compare(item, last) < 0;
   }
 
+  /** The last of those kept once there are as many as fit: what comes after it is not taken. */
+  get last(): T | undefined {
+    return this.#kept.length < this.#limit ? undefined : this.#kept[0];
+  }
+
   add(item: T): void {
     if (!this.takes(item)) return;
     const kept = this.#kept;

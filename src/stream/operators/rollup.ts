@@ -99,6 +99,7 @@ class RollupStep<S> implements WindowView<S> {
     }
     entry.late += row.late;
     entry.duplicates += row.duplicates;
+    window.changed(entry);
     this.#table.touch(entry);
     return undefined;
   }

@@ -32,6 +32,8 @@ export interface WindowView<S> {
     readonly start: number;
     readonly end: number;
     readonly entries: readonly WindowEntry<S>[];
+    /** Counts up, by an entry's place, with each record that changes it. */
+    readonly changes: Uint32Array;
   }[];
   readonly watermark: number;
 }
@@ -158,6 +160,7 @@ class WindowStep<S> implements WindowView<S> {
         const offset = offsets[i] as number;
         if (offset < entry.firstOffset) entry.firstOffset = offset;
         if (offset > entry.lastOffset) entry.lastOffset = offset;
+        current.changed(entry);
         if (!entry.dirty) table.touch(entry);
       }
     }
