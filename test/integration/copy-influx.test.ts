@@ -100,6 +100,29 @@ describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
     }
   });
 
+  it('finds every hour, whichever of the fields has points in it', async () => {
+    // By hour after the first: which fields, that one has three points and the other one.
+    const fields = ['ab', 'a', '', 'b', 'ab', '', '', 'b', 'a', 'b', '', 'ab'];
+    const lines = fields.flatMap((some, hour) => {
+      const at = (second: number) => `${FROM_MS + hour * 3_600_000 + second * 1_000}000000`;
+      return [
+        ...(some.includes('a') ? [1, 2, 3].map((s) => `sparse,host=x a=${s}i ${at(s)}`) : []),
+        ...(some.includes('b') ? [`sparse,host=y count_b="${hour}" ${at(4)}`] : []),
+      ];
+    });
+    await old.write(database, lines);
+    await withBucket(config, { what: 'copy' }, async (bucket) => {
+      const plan = await copy(bucket, ['--dry-run', '--json']);
+      const hours = fields.filter((some) => some !== '').length;
+      expect(JSON.parse(plan.out)).toMatchObject({
+        measurements: [{ measurement: 'sparse', units: hours }],
+      });
+      expect(await copy(bucket)).toMatchObject({ code: 0, err: '' });
+      const { source, target } = await contents(bucket);
+      expect(target).toEqual(source);
+    });
+  });
+
   it('copies nothing twice, and says when it was done', async () => {
     await old.write(database, mixedLines(500, { fromMs: FROM_MS, perSecond: 1 }));
     await withBucket(config, { what: 'copy' }, async (bucket) => {

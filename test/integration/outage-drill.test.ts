@@ -149,6 +149,8 @@ describe.skipIf(!needs(INFLUX_NAMES))('InfluxDB in every kind of trouble', () =>
       await until(`${trouble} is met`, () => trouble === 'refuse' || proxy.troubled > 1);
       // InfluxDB took nothing that it said so of: all of it waits, in the log and nowhere else.
       expect(await waiting('influx.votes'), trouble).toBeGreaterThanOrEqual((i + 1) * part);
+      // Only behind the second trouble is all full that has a bound: the feed's mailbox, the log's newest blocks.
+      if (i === 0) continue;
       if (atFirst === undefined) atFirst = await settledBytes();
       else {
         const most = atFirst + GROWTH_BYTES_MAX;

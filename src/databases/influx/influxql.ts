@@ -63,6 +63,9 @@ export interface PointsDigest {
   readonly sum: number;
 }
 
+const HOUR_NS = 3_600_000_000_000n;
+/** Also before 1970. */
+const hourOf = (ns: bigint): bigint => ns - (((ns % HOUR_NS) + HOUR_NS) % HOUR_NS);
 /** Rows in one chunk of a reply, at most. */
 const CHUNK_ROWS = 10_000;
 /** What is written as one part: the more rows, the more of each series one after another. */
@@ -119,21 +122,64 @@ export class InfluxqlReader {
     return firstNs === undefined || lastNs === undefined ? undefined : { firstNs, lastNs };
   }
 
-  /** Hours of the range that hold points, with the count of their fullest field. */
+  /**
+   * Hours of the range that hold points, with how many their fullest field has. Counting all fields reads all that the
+   * server has of them, so it is done for the first hour; from there on the one that was the fullest is counted, and all
+   * only in the stretch of hours in which that one has gaps.
+   */
   async hours(
     measurement: string,
     { fromNs, toNs }: { readonly fromNs: bigint; readonly toNs: bigint },
     signal: AbortSignal,
   ): Promise<readonly { readonly startNs: bigint; readonly points: number }[]> {
-    const query = `SELECT count(*) FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs} GROUP BY time(1h) fill(none)`;
+    const count = (what: string, from: bigint, to: bigint) =>
+      this.#countByHour(measurement, { what, fromNs: from, toNs: to }, signal);
+    const secondNs = hourOf(fromNs) + HOUR_NS;
+    if (secondNs >= toNs) return (await count('*', fromNs, toNs)).hours;
+    const first = await count('*', fromNs, secondNs);
+    if (first.fullest === undefined) return (await count('*', secondNs, toNs)).hours;
+    const one = await count(`${identifier(first.fullest)}::field`, secondNs, toNs);
+    const found = new Map([...first.hours, ...one.hours].map((hour) => [hour.startNs, hour]));
+    const gaps: bigint[] = [];
+    for (let hour = secondNs; hour < toNs; hour += HOUR_NS) if (!found.has(hour)) gaps.push(hour);
+    const [gap] = gaps;
+    if (gap !== undefined) {
+      const endNs = (gaps.at(-1) as bigint) + HOUR_NS;
+      for (const hour of (await count('*', gap, endNs < toNs ? endNs : toNs)).hours)
+        found.set(hour.startNs, hour);
+    }
+    return [...found.values()].sort((a, b) => (a.startNs < b.startNs ? -1 : 1));
+  }
+
+  async #countByHour(
+    measurement: string,
+    {
+      what,
+      fromNs,
+      toNs,
+    }: { readonly what: string; readonly fromNs: bigint; readonly toNs: bigint },
+    signal: AbortSignal,
+  ): Promise<{
+    readonly hours: readonly { readonly startNs: bigint; readonly points: number }[];
+    /** The field that has most points in all of them, when all were counted. */
+    readonly fullest: string | undefined;
+  }> {
+    const query = `SELECT count(${what}) FROM ${this.#from(measurement)} WHERE time >= ${fromNs} AND time < ${toNs} GROUP BY time(1h) fill(none)`;
     const hours: { startNs: bigint; points: number }[] = [];
-    for (const { rows } of await this.#all(query, signal)) {
+    const totals = new Map<string, number>();
+    for (const { rows, columns } of await this.#all(query, signal)) {
       for (const [time, ...counts] of rows) {
-        const points = Math.max(0, ...counts.map((count) => Number(count ?? 0)));
+        const numbers = counts.map((count) => Number(count ?? 0));
+        const points = Math.max(0, ...numbers);
         if (points > 0) hours.push({ startNs: time as bigint, points });
+        for (const [i, number] of numbers.entries()) {
+          const column = columns[i + 1] as string;
+          totals.set(column, (totals.get(column) ?? 0) + number);
+        }
       }
     }
-    return hours;
+    const [fullest] = [...totals].sort((a, b) => b[1] - a[1])[0] ?? [];
+    return { hours, fullest: fullest?.replace(/^count_/, '') };
   }
 
   /** All points of the slice, by time. */
