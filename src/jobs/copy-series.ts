@@ -11,6 +11,8 @@ import type { Rejection } from '../delivery/index.ts';
 import {
   CHECKSUM_MODULO,
   FatalError,
+  floorTo,
+  HOUR_NS,
   type Point,
   PoisonError,
   RetriableError,
@@ -99,7 +101,6 @@ export interface CopyParts {
   readonly maxRows: number;
 }
 
-const HOUR_NS = 3_600_000_000_000n;
 const DAY_NS = 24n * HOUR_NS;
 /** Parts on their way at once, of all units: a next one fills the pause in which the server syncs its log. */
 const WRITES_MAX = 2;
@@ -333,7 +334,6 @@ async function check(
   return { done: digest.rows, notes, result: digest as unknown as Json };
 }
 
-const floorTo = (ns: bigint, unit: bigint): bigint => ns - (((ns % unit) + unit) % unit);
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 

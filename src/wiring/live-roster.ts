@@ -41,14 +41,15 @@ const QUANTILES = [0.5, 0.95, 0.99];
 type Ranking = Exclude<LiveSort, 'id'>;
 const RANKINGS: readonly Ranking[] = ['p99', 'p95', 'p50', 'mean', 'count', 'lastSlot'];
 
-/** Those whose newest open window is the same, in a row of places of the roster. */
+/** Those whose newest open window is the same: the roster's from `from` on. */
 interface Stretch {
   readonly from: number;
-  readonly to: number;
+  /** Of each among the window's entries. */
+  readonly places: Uint32Array;
   /** How often each had changed when its ranks were worked out. */
   readonly seen: Uint32Array;
-  /** The window's own counts, which it may replace by longer ones; only for windows, not for those closed. */
-  readonly window: Windows[number] | undefined;
+  /** Asked for its counts each time: it may replace them by longer ones. */
+  readonly window: Windows[number];
 }
 
 export class LiveRoster {
@@ -73,12 +74,10 @@ export class LiveRoster {
       }
       this.#end(from, window);
     }
-    const from = this.#known.length;
     for (const [, last] of closed?.entries() ?? []) {
       const { id, network } = last.rollup;
       if (isNew(id, network)) this.#known.push({ id, network, open: undefined, closed: last });
     }
-    this.#end(from, undefined);
     const count = this.#known.length;
     const column = () => new Float64Array(count);
     this.#ranks = {
@@ -114,27 +113,20 @@ export class LiveRoster {
     }
   }
 
-  #end(from: number, window: Windows[number] | undefined): void {
-    const to = this.#known.length;
-    if (to === from) return;
-    const seen = new Uint32Array(to - from);
-    for (let at = from; at < to; at++)
-      seen[at - from] = window?.changes[placeOf(this.#known[at])] ?? 0;
-    this.#stretches.push({ from, to, seen, window });
+  #end(from: number, window: Windows[number]): void {
+    const places = Uint32Array.from(this.#known.slice(from), ({ open }) => open?.place as number);
+    const seen = places.map((place) => window.changes[place] as number);
+    this.#stretches.push({ from, places, seen, window });
   }
 
   #bringUpToDate(): void {
-    for (const { from, to, seen, window } of this.#stretches) {
-      if (window === undefined) continue;
+    for (const { from, places, seen, window } of this.#stretches) {
       const { changes } = window;
-      // Nearly always a window's entries are the stretch in their order: then nothing but two columns is read.
-      const isWhole = to - from === window.entries.length;
-      for (let at = from; at < to; at++) {
-        const i = at - from;
-        const now = changes[isWhole ? i : placeOf(this.#known[at])] as number;
+      for (let i = 0; i < places.length; i++) {
+        const now = changes[places[i] as number] as number;
         if (now === seen[i]) continue;
         seen[i] = now;
-        this.#rank(at);
+        this.#rank(from + i);
       }
     }
   }
@@ -167,8 +159,6 @@ export class LiveRoster {
     }
   }
 }
-
-const placeOf = (known: Known | undefined): number => known?.open?.place ?? 0;
 
 /** Whether a validator of a network has not been asked about before. */
 function seenOnce(): (id: string, network: string) => boolean {

@@ -5,6 +5,8 @@
 import {
   CHECKSUM_MODULO,
   FatalError,
+  floorTo,
+  HOUR_NS,
   messageOf,
   type Point,
   RetriableError,
@@ -63,9 +65,6 @@ export interface PointsDigest {
   readonly sum: number;
 }
 
-const HOUR_NS = 3_600_000_000_000n;
-/** Also before 1970. */
-const hourOf = (ns: bigint): bigint => ns - (((ns % HOUR_NS) + HOUR_NS) % HOUR_NS);
 /** Rows in one chunk of a reply, at most. */
 const CHUNK_ROWS = 10_000;
 /** What is written as one part: the more rows, the more of each series one after another. */
@@ -134,7 +133,7 @@ export class InfluxqlReader {
   ): Promise<readonly { readonly startNs: bigint; readonly points: number }[]> {
     const count = (what: string, from: bigint, to: bigint) =>
       this.#countByHour(measurement, { what, fromNs: from, toNs: to }, signal);
-    const secondNs = hourOf(fromNs) + HOUR_NS;
+    const secondNs = floorTo(fromNs, HOUR_NS) + HOUR_NS;
     if (secondNs >= toNs) return (await count('*', fromNs, toNs)).hours;
     const first = await count('*', fromNs, secondNs);
     if (first.fullest === undefined) return (await count('*', secondNs, toNs)).hours;
