@@ -3,7 +3,7 @@
  * unit, default and a sentence; values are checked once, here.
  */
 import { Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { Errors } from 'typebox/schema';
 import { FatalError, hours, minutes, seconds } from '../model/index.ts';
 
 /** Batching, backoff, breaker, timeout and health check of one sink [V4] [T1] [T3]. */
@@ -104,7 +104,7 @@ export const deliveryPolicySchema = Type.Object(
 export function deliveryPolicy(changes: Partial<DeliveryPolicy> = {}): DeliveryPolicy {
   const policy = { ...defaultDeliveryPolicy, ...changes };
   const unknown = Object.keys(policy).find((name) => !(name in defaultDeliveryPolicy));
-  const [wrong] = Value.Errors(deliveryPolicySchema, policy);
+  const [, [wrong]] = Errors(deliveryPolicySchema, policy);
   const option = unknown ?? wrong?.instancePath.slice(1);
   if (option !== undefined) {
     const why = unknown

@@ -1,8 +1,9 @@
 /**
- * How one setting is declared: a TypeBox schema that also says its unit, default, sentence and environment
- * name, so that reading, checking, printing and the manual all come from one place.
+ * How one setting is declared: a schema that also says its unit, default, sentence and environment name, so that
+ * reading, checking, printing and the manual all come from one place. To the compiler it is TypeBox's, and made
+ * without it: every command declares all settings, and loading the library would be a third of its start (0047).
  */
-import { Type } from 'typebox';
+import type { TObject, TOptional, TProperties, TUnsafe } from 'typebox';
 import type { Secret } from './secret.ts';
 
 /** Keywords a setting carries besides JSON Schema's. */
@@ -17,28 +18,32 @@ export interface SettingKeywords {
 
 type Limits = { readonly minimum?: number; readonly maximum?: number };
 
+/** A schema whose values are of type T. */
+const of = <T>(schema: object) => schema as TUnsafe<T>;
+const optional = <T>(schema: object) => schema as TOptional<TUnsafe<T>>;
+
 /** A text; without a default the setting may be absent. */
 export const text = (keywords: SettingKeywords & { readonly default: string }) =>
-  Type.String({ minLength: 1, ...keywords });
+  of<string>({ type: 'string', minLength: 1, ...keywords });
 export const optionalText = (keywords: SettingKeywords) =>
-  Type.Optional(Type.String({ minLength: 1, ...keywords }));
+  optional<string>({ type: 'string', minLength: 1, ...keywords });
 /** A whole number. */
 export const whole = (keywords: SettingKeywords & Limits & { readonly default: number }) =>
-  Type.Integer({ ...keywords });
+  of<number>({ type: 'integer', ...keywords });
 export const flag = (keywords: SettingKeywords & { readonly default: boolean }) =>
-  Type.Boolean({ ...keywords });
+  of<boolean>({ type: 'boolean', ...keywords });
 /** One of a few words. */
 export const choice = <const T extends string>(
   words: readonly T[],
   keywords: SettingKeywords & { readonly default: T },
-) => Type.Unsafe<T>({ type: 'string', enum: [...words], ...keywords });
+) => of<T>({ type: 'string', enum: [...words], ...keywords });
 export const optionalChoice = <const T extends string>(
   words: readonly T[],
   keywords: SettingKeywords,
-) => Type.Optional(Type.Unsafe<T>({ type: 'string', enum: [...words], ...keywords }));
+) => optional<T>({ type: 'string', enum: [...words], ...keywords });
 /** Texts; comma separated outside of the file. */
 export const list = (keywords: SettingKeywords & { readonly default: readonly string[] }) =>
-  Type.Unsafe<readonly string[]>({
+  of<readonly string[]>({
     type: 'array',
     items: { type: 'string', minLength: 1 },
     ...keywords,
@@ -47,18 +52,13 @@ export const list = (keywords: SettingKeywords & { readonly default: readonly st
 export const choices = <const T extends string>(
   words: readonly T[],
   keywords: SettingKeywords & { readonly default: readonly T[] },
-) =>
-  Type.Unsafe<readonly T[]>({
-    type: 'array',
-    items: { type: 'string', enum: [...words] },
-    ...keywords,
-  });
+) => of<readonly T[]>({ type: 'array', items: { type: 'string', enum: [...words] }, ...keywords });
 /** A text that never prints. */
 export const optionalSecret = (keywords: SettingKeywords) =>
-  Type.Optional(Type.Unsafe<Secret>({ type: 'string', minLength: 1, secret: true, ...keywords }));
+  optional<Secret>({ type: 'string', minLength: 1, secret: true, ...keywords });
 /** Texts that never print; comma separated outside of the file. */
 export const secrets = (keywords: SettingKeywords) =>
-  Type.Unsafe<readonly Secret[]>({
+  of<readonly Secret[]>({
     type: 'array',
     items: { type: 'string', minLength: 1 },
     default: [],
@@ -66,7 +66,8 @@ export const secrets = (keywords: SettingKeywords) =>
     ...keywords,
   });
 /** A group of settings that belong together. */
-export const section = Type.Object;
+export const section = <const P extends TProperties>(properties: P) =>
+  ({ type: 'object', properties }) as object as TObject<P>;
 
 /** A setting as the schema gives it: what reading, printing and the manual go by. */
 export interface Setting {

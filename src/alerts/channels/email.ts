@@ -1,7 +1,7 @@
 /** E-mail over SMTP. The same message has the same Message-ID, so that a mail program shows a repetition once. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createTransport } from 'nodemailer';
+import { createRequire } from 'node:module';
 import { FatalError, messageOf, PoisonError, RetriableError } from '../../model/index.ts';
 import { type AlertMessage, linesOf, subjectOf } from '../message.ts';
 import type { Channel } from './channel.ts';
@@ -9,12 +9,16 @@ import type { ChannelConfig } from './config.ts';
 
 type EmailConfig = Extract<ChannelConfig, { type: 'email' }>;
 
+/** Loaded where mail is sent: few engines do. */
+const require = createRequire(import.meta.url);
+const nodemailer = () => require('nodemailer') as typeof import('nodemailer');
+
 const TIMEOUT_MS = 10_000;
 const SUBJECT_CHARS_MAX = 150;
 
 export function emailChannel(config: EmailConfig): Channel {
   const { name, host, port, tls, ca, username, password } = config;
-  const transport = createTransport({
+  const transport = nodemailer().createTransport({
     host,
     port,
     secure: tls === 'implicit',

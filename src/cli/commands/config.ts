@@ -1,6 +1,5 @@
 /** `tidemark config print|check`: what the settings are and where each comes from; secrets stay hidden. */
 import { Command } from 'commander';
-import { loadAlertConfig } from '../../alerts/index.ts';
 import type { SettingsFlags } from '../context.ts';
 import { type CliContext, settingsFrom, withSettings } from '../context.ts';
 import { convertKairosConfig } from '../kairosdb-config/convert.ts';
@@ -68,6 +67,7 @@ async function print(
 }
 
 async function check(context: CliContext, flags: SettingsFlags): Promise<void> {
+  const { loadAlertConfig } = await import('../../alerts/index.ts');
   const { settings, values, warnings } = settingsFrom(context, flags);
   const { rules, channels } = loadAlertConfig({
     ...settings.alerts,

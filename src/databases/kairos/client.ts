@@ -1,20 +1,19 @@
 /** Makes the driver's client: the only file that turns our configuration into the driver's. */
-import cassandra from 'cassandra-driver';
+import type cassandra from 'cassandra-driver';
 import type { Clock } from '../../runtime/index.ts';
 import { type CassandraConfig, type Consistency, checkCassandraConfig } from './config.ts';
+import { driver } from './driver.ts';
 
 /** Statements without a stamp of their own get the time in milliseconds too, never the driver's microseconds. */
-class MillisecondStamps extends cassandra.policies.timestampGeneration.MonotonicTimestampGenerator {
-  readonly #clock: Clock;
-
-  constructor(clock: Clock) {
-    super(1_000, 1_000);
-    this.#clock = clock;
-  }
-
-  override next(): number {
-    return this.#clock.now();
-  }
+function millisecondStamps(
+  clock: Clock,
+): cassandra.policies.timestampGeneration.TimestampGenerator {
+  const { MonotonicTimestampGenerator } = driver().policies.timestampGeneration;
+  return new (class extends MonotonicTimestampGenerator {
+    override next(): number {
+      return clock.now();
+    }
+  })(1_000, 1_000);
 }
 
 /** Not yet connected. Without `keyspace` it belongs to none. Throws FatalError SINK_MISCONFIGURED. */
@@ -24,7 +23,7 @@ export function createClient(
   keyspace?: string,
 ): cassandra.Client {
   checkCassandraConfig(config);
-  return new cassandra.Client({
+  return new (driver().Client)({
     contactPoints: [...config.hosts],
     localDataCenter: config.datacenter,
     ...(keyspace === undefined ? {} : { keyspace }),
@@ -34,11 +33,11 @@ export function createClient(
     // Plain objects would reorder tag names such as 10 and lose __proto__.
     encoding: { map: Map },
     // The default policy is token-aware within the data centre.
-    policies: { timestampGeneration: new MillisecondStamps(clock) },
+    policies: { timestampGeneration: millisecondStamps(clock) },
     socketOptions: { readTimeout: config.requestTimeoutMs ?? 12_000 },
     queryOptions: { prepare: true, isIdempotent: true },
   });
 }
 
 export const consistencyCode = (consistency: Consistency): number =>
-  cassandra.types.consistencies[consistency];
+  driver().types.consistencies[consistency];

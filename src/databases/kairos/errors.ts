@@ -1,21 +1,26 @@
 /** What went wrong in Cassandra, as one of the three families: the code and the cure are what an operator sees. */
-import cassandra from 'cassandra-driver';
 import { FatalError, messageOf, RetriableError, TidemarkError } from '../../model/index.ts';
-
-const codes = cassandra.types.responseErrorCodes;
+import { driver } from './driver.ts';
 
 /** The server refuses the statement for the values bound to it: the same values will be refused again. */
 export function isRefusal(error: unknown): boolean {
-  if (!(error instanceof cassandra.errors.ResponseError)) return false;
+  const { errors, types } = driver();
+  const codes = types.responseErrorCodes;
+  if (!(error instanceof errors.ResponseError)) return false;
   if (error.code === codes.invalid) return !isAboutSchema(error);
   // Cassandra 4.1 stumbles over key parts of 32 KiB and more instead of refusing them.
   return error.code === codes.serverError && error.message.includes('IllegalArgumentException');
 }
 
 /** The server does not take this CQL, or this option of it. */
-export const isUnsupported = (error: unknown): boolean =>
-  error instanceof cassandra.errors.ResponseError &&
-  [codes.invalid, codes.syntaxError, codes.configError].includes(error.code);
+export function isUnsupported(error: unknown): boolean {
+  const { errors, types } = driver();
+  const { invalid, syntaxError, configError } = types.responseErrorCodes;
+  return (
+    error instanceof errors.ResponseError &&
+    [invalid, syntaxError, configError].includes(error.code)
+  );
+}
 
 const isAboutSchema = (error: Error): boolean =>
   /does not exist|unconfigured|undefined column|unknown identifier/i.test(error.message);
@@ -23,11 +28,13 @@ const isAboutSchema = (error: Error): boolean =>
 /** Wraps anything that the driver throws; errors of ours pass as they are. */
 export function cassandraError(error: unknown, doing: string): TidemarkError {
   if (error instanceof TidemarkError) return error;
+  const { errors, types } = driver();
+  const codes = types.responseErrorCodes;
   const reason = rootOf(error);
   const message = `${doing}: ${messageOf(reason)}`;
-  if (reason instanceof cassandra.errors.AuthenticationError) return unauthorized(message, error);
-  if (reason instanceof cassandra.errors.ArgumentError) return misconfigured(message, error);
-  if (reason instanceof cassandra.errors.ResponseError) {
+  if (reason instanceof errors.AuthenticationError) return unauthorized(message, error);
+  if (reason instanceof errors.ArgumentError) return misconfigured(message, error);
+  if (reason instanceof errors.ResponseError) {
     switch (reason.code) {
       case codes.badCredentials:
       case codes.unauthorized:
@@ -57,10 +64,10 @@ export function cassandraError(error: unknown, doing: string): TidemarkError {
         });
     }
   }
-  if (reason instanceof cassandra.errors.OperationTimedOutError) {
+  if (reason instanceof errors.OperationTimedOutError) {
     return new RetriableError(message, { code: 'SINK_TIMEOUT', cause: error });
   }
-  if (reason instanceof cassandra.errors.BusyConnectionError) {
+  if (reason instanceof errors.BusyConnectionError) {
     return new RetriableError(message, { code: 'SINK_OVERLOADED', cause: error });
   }
   return new RetriableError(`${message}; is Cassandra up, and CASSANDRA_HOSTS right?`, {
@@ -71,11 +78,10 @@ export function cassandraError(error: unknown, doing: string): TidemarkError {
 
 /** "No host available" only says that all failed; the first host's own error says why. */
 function rootOf(error: unknown): unknown {
-  if (!(error instanceof cassandra.errors.NoHostAvailableError)) return error;
+  const { errors } = driver();
+  if (!(error instanceof errors.NoHostAvailableError)) return error;
   const inner = Object.values(error.innerErrors ?? {}) as unknown[];
-  return (
-    inner.find((each) => each instanceof cassandra.errors.AuthenticationError) ?? inner[0] ?? error
-  );
+  return inner.find((each) => each instanceof errors.AuthenticationError) ?? inner[0] ?? error;
 }
 
 const unauthorized = (message: string, cause: unknown): FatalError =>
