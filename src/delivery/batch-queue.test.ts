@@ -59,6 +59,29 @@ test('batches keep the order, hold at most the maximum, and carry each rejection
   );
 });
 
+test('where points count for more than one, a batch ends with the point that fills it', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 30 })),
+      fc.integer({ min: 1, max: 40 }),
+      (lists, weightMax) => {
+        const weightOf = (points: readonly number[]) => points.reduce((sum, each) => sum + each, 0);
+        const queue = new BatchQueue<number>(weightMax, (point) => point);
+        for (const list of lists) queue.add(pending(list).write);
+        expect(queue.points).toBe(weightOf(lists.flat()));
+        const sent: number[] = [];
+        for (let batch = queue.take(); batch; batch = queue.take()) {
+          expect(weightOf(batch.points.slice(0, -1))).toBeLessThan(weightMax);
+          if (queue.points > 0) expect(weightOf(batch.points)).toBeGreaterThanOrEqual(weightMax);
+          sent.push(...batch.points);
+          expect(queue.points).toBe(weightOf(lists.flat().slice(sent.length)));
+        }
+        expect(sent).toEqual(lists.flat());
+      },
+    ),
+  );
+});
+
 test('a whole write is sent as the very array it came in', () => {
   const queue = new BatchQueue<number>(10);
   const points = [1, 2, 3];

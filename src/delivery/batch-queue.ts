@@ -36,11 +36,14 @@ export interface Batch<P> {
 
 export class BatchQueue<P> {
   readonly #pointsMax: number;
+  readonly #weigh: ((point: P) => number) | undefined;
   readonly #writes: PendingWrite<P>[] = [];
   #points = 0;
 
-  constructor(pointsMax: number) {
+  /** `weigh`: what a point counts for; absent: one. */
+  constructor(pointsMax: number, weigh?: (point: P) => number) {
     this.#pointsMax = pointsMax;
+    this.#weigh = weigh;
   }
 
   /** Points in no batch yet. */
@@ -59,28 +62,26 @@ export class BatchQueue<P> {
 
   add(write: PendingWrite<P>): void {
     this.#writes.push(write);
-    this.#points += write.points.length;
+    this.#points += this.#weightOf(write, write.points.length);
   }
 
-  /** The next batch of at most `pointsMax` points, in order; undefined when nothing waits. */
+  /** The next batch, in order; undefined when nothing waits. Full with the point that reaches `pointsMax`. */
   take(): Batch<P> | undefined {
     const slices: Slice<P>[] = [];
-    let count = 0;
-    while (count < this.#pointsMax) {
+    let weight = 0;
+    while (weight < this.#pointsMax) {
       const write = this.#writes[0];
       if (!write) break;
-      const slice = {
-        write,
-        from: write.next,
-        count: Math.min(this.#pointsMax - count, write.points.length - write.next),
-      };
-      slices.push(slice);
-      count += slice.count;
-      write.next += slice.count;
+      const end = this.#endOfSlice(write, this.#pointsMax - weight);
+      weight += this.#weightOf(write, end);
+      slices.push({ write, from: write.next, count: end - write.next });
+      write.next = end;
       if (write.next === write.points.length) this.#writes.shift();
     }
-    this.#points -= count;
-    return count === 0 ? undefined : { points: gather(slices), slices, attempts: 0, dueMs: 0 };
+    this.#points -= weight;
+    return slices.length === 0
+      ? undefined
+      : { points: gather(slices), slices, attempts: 0, dueMs: 0 };
   }
 
   /** Forgets what of a write is in no batch yet: it failed or was abandoned. */
@@ -88,7 +89,23 @@ export class BatchQueue<P> {
     const at = this.#writes.indexOf(write);
     if (at < 0) return;
     this.#writes.splice(at, 1);
-    this.#points -= write.points.length - write.next;
+    this.#points -= this.#weightOf(write, write.points.length);
+  }
+
+  /** What a write's points that are in no batch count for, up to `end`. */
+  #weightOf({ points, next }: PendingWrite<P>, end: number): number {
+    if (this.#weigh === undefined) return end - next;
+    let weight = 0;
+    for (let i = next; i < end; i++) weight += this.#weigh(points[i] as P);
+    return weight;
+  }
+
+  #endOfSlice({ points, next }: PendingWrite<P>, weightMax: number): number {
+    if (this.#weigh === undefined) return Math.min(points.length, next + weightMax);
+    let end = next;
+    for (let weight = 0; end < points.length && weight < weightMax; end++)
+      weight += this.#weigh(points[end] as P);
+    return end;
   }
 }
 

@@ -18,11 +18,13 @@ import { type DeliveryPolicy, deliveryPolicy, TIMER_MS_MAX } from './policy.ts';
 import { type SinkFailure, SinkLink } from './sink-link.ts';
 import { DeliveryTelemetry } from './telemetry.ts';
 
-export interface DeliveryParts {
+export interface DeliveryParts<P = never> {
   /** In [0, 1); spreads the retries. */
   readonly random: () => number;
   readonly clock?: Clock;
   readonly log?: Logger;
+  /** What a point counts for in `batchPointsMax` and `gatherFromPoints`. Default: one. */
+  readonly weigh?: (point: P) => number;
 }
 
 export interface DeliveryState {
@@ -49,7 +51,7 @@ export interface DeliveryState {
 export function deliver<P>(
   sink: Sink<P>,
   policy: Partial<DeliveryPolicy>,
-  parts: DeliveryParts,
+  parts: DeliveryParts<P>,
 ): Delivery<P> {
   return new Delivery(sink, deliveryPolicy(policy), parts);
 }
@@ -72,6 +74,8 @@ export class Delivery<P> {
   #checking = false;
   #probesFailed = 0;
   #flushing = false;
+  /** There was a backlog when the last write ended: the next batch may wait for more. */
+  #gathering = false;
   #stopping: Promise<void> | undefined;
   #wake: { readonly atMs: number; readonly cancel: AbortController } | undefined;
   #heldPoints = 0;
@@ -79,7 +83,7 @@ export class Delivery<P> {
   #rejected = 0;
   #retries = 0;
 
-  constructor(sink: Sink<P>, policy: DeliveryPolicy, parts: DeliveryParts) {
+  constructor(sink: Sink<P>, policy: DeliveryPolicy, parts: DeliveryParts<P>) {
     this.#sink = sink;
     this.#policy = policy;
     this.#clock = parts.clock ?? systemClock;
@@ -94,7 +98,7 @@ export class Delivery<P> {
       random: parts.random,
       closing: this.#closing.signal,
     });
-    this.#queue = new BatchQueue(policy.batchPointsMax);
+    this.#queue = new BatchQueue(policy.batchPointsMax, parts.weigh);
     this.#stopHealthChecks =
       policy.healthIntervalMs > 0
         ? this.#clock.every(policy.healthIntervalMs, () => void this.#checkHealth())
@@ -267,9 +271,20 @@ export class Delivery<P> {
 
   #isRipe(nowMs: number): boolean {
     const sinceMs = this.#queue.oldestSinceMs;
-    if (sinceMs === undefined) this.#flushing = false;
+    if (sinceMs === undefined) this.#flushing = this.#gathering = false;
     if (sinceMs === undefined) return false;
-    return this.#flushing || this.#queue.full || nowMs - sinceMs >= this.#policy.flushIntervalMs;
+    return this.#flushing || this.#queue.full || nowMs - sinceMs >= this.#patienceMs;
+  }
+
+  /** How long the oldest point of a batch that is not full waits. */
+  get #patienceMs(): number {
+    const { flushIntervalMs, gatherMs } = this.#policy;
+    return this.#gathering ? Math.max(flushIntervalMs, gatherMs) : flushIntervalMs;
+  }
+
+  #isBacklog(): boolean {
+    const { gatherFromPoints } = this.#policy;
+    return gatherFromPoints > 0 && this.#queue.points >= gatherFromPoints;
   }
 
   async #send(batch: Batch<P>): Promise<void> {
@@ -293,6 +308,7 @@ export class Delivery<P> {
       }
     } finally {
       this.#inFlight--;
+      this.#gathering = this.#isBacklog();
       this.#pump();
     }
   }
@@ -383,7 +399,7 @@ export class Delivery<P> {
     if (nextAttemptMs !== undefined) times.push(nextAttemptMs);
     const sinceMs = this.#queue.oldestSinceMs;
     if (sinceMs !== undefined && this.#link.breaker === 'closed') {
-      times.push(this.#link.notBefore(sinceMs + this.#policy.flushIntervalMs));
+      times.push(this.#link.notBefore(sinceMs + this.#patienceMs));
     }
     // What is due already waits for a writer, and the writer's end pumps again.
     const atMs = Math.min(...times.filter((time) => time > nowMs));

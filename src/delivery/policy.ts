@@ -10,6 +10,8 @@ import { FatalError, hours, minutes, seconds } from '../model/index.ts';
 export interface DeliveryPolicy {
   readonly batchPointsMax: number;
   readonly flushIntervalMs: number;
+  readonly gatherFromPoints: number;
+  readonly gatherMs: number;
   readonly writersMax: number;
   readonly heldPointsMax: number;
   readonly attemptTimeoutMs: number;
@@ -24,6 +26,8 @@ export interface DeliveryPolicy {
 export const defaultDeliveryPolicy: DeliveryPolicy = {
   batchPointsMax: 5_000,
   flushIntervalMs: 100,
+  gatherFromPoints: 0,
+  gatherMs: 1_000,
   writersMax: 4,
   heldPointsMax: 100_000,
   attemptTimeoutMs: seconds(30),
@@ -43,12 +47,24 @@ const whole = (name: keyof DeliveryPolicy, minimum: number, maximum: number, des
 
 export const deliveryPolicySchema = Type.Object(
   {
-    batchPointsMax: whole('batchPointsMax', 1, 1_000_000, 'Points in one write, at most.'),
+    batchPointsMax: whole('batchPointsMax', 1, 100_000_000, 'Points in one write, at most.'),
     flushIntervalMs: whole(
       'flushIntervalMs',
       0,
       TIMER_MS_MAX,
       'A batch that is not full is sent once its oldest point has waited this long. 0 sends at once.',
+    ),
+    gatherFromPoints: whole(
+      'gatherFromPoints',
+      0,
+      100_000_000,
+      'When so many points wait as a write ends, there is a backlog, and the next batch may wait for more: see gatherMs. 0 = never.',
+    ),
+    gatherMs: whole(
+      'gatherMs',
+      0,
+      TIMER_MS_MAX,
+      'With a backlog, a batch that is not full is sent once its oldest point has waited this long.',
     ),
     writersMax: whole(
       'writersMax',

@@ -13,6 +13,8 @@ export interface SinkPort {
     points: readonly unknown[],
     signal: AbortSignal,
   ): Promise<readonly { readonly index: number; readonly message: string }[]>;
+  /** What points count for in the `pointsMax` of an epoch policy; absent: one each. */
+  readonly weigh?: (points: readonly unknown[]) => number;
 }
 
 export class SinkWrites {
@@ -36,14 +38,15 @@ export class SinkWrites {
       const port = this.#sinks.get(sink);
       if (port === undefined) throw new Error(`BUG: no sink is bound to the name "${sink}"`);
       const points = outs.flatMap((out) => out.points);
-      this.pointsInFlight += points.length;
+      const weight = port.weigh?.(points) ?? points.length;
+      this.pointsInFlight += weight;
       const written = port
         .write(points, this.#abort.signal)
         .then((rejections) =>
           rejections.map(({ index, message }) => rejectedRecord(outs, index, message)),
         )
         .finally(() => {
-          this.pointsInFlight -= points.length;
+          this.pointsInFlight -= weight;
           this.#ended();
         });
       // The commit awaits it; until then a failure must not count as unhandled.

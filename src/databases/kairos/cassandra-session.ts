@@ -131,7 +131,7 @@ export class CassandraSession {
   }
 
   /** One stamp for the whole call. What the server refuses for its values is narrowed down to single items. */
-  async writeUnits(units: readonly Unit[], signal?: AbortSignal): Promise<readonly Rejection[]> {
+  async writeUnits(units: Iterable<Unit>, signal?: AbortSignal): Promise<readonly Rejection[]> {
     signal?.throwIfAborted();
     const stampMs = this.#stamps.nextMs();
     const rejections = new Map<number, string>();

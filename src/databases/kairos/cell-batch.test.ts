@@ -75,7 +75,7 @@ test('a row of large values goes in several requests', () => {
     value,
     ttlSeconds: 0,
   }));
-  const sizes = unitsOfCells(batchOf(given)).map(({ statements }) => statements.length);
+  const sizes = [...unitsOfCells(batchOf(given))].map(({ statements }) => statements.length);
   expect(sizes).toEqual([2, 2, 1]);
 });
 

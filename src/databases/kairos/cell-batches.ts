@@ -6,19 +6,17 @@ import { installPackedRequests, PackedCells } from './packed-requests.ts';
 import { statements } from './statements.ts';
 
 /** Bounds of one batch; a row with more cells gets several. */
-const BATCH_CELLS = 250;
+const BATCH_CELLS = 500;
 const BATCH_BYTES = 128 * 1_024;
 
-/** Of equal cells only the last is sent, because all of a call get one stamp. */
-export function unitsOfCells(batch: CellBatch): Unit[] {
-  const units: Unit[] = [];
+/** Each made when it is asked for. Of equal cells only the last is sent, because all of a call get one stamp. */
+export function* unitsOfCells(batch: CellBatch): Generator<Unit> {
   const { ends, byRow } = cellsByRow(batch);
   for (const [row, { key }] of batch.rows.entries()) {
     const cells = byRow.subarray(row === 0 ? 0 : ends[row - 1], ends[row]);
     const columns = cells.map((cell) => batch.columns[cell] as number);
-    addUnits(units, batch, key, isRising(columns) ? cells : lastOfEach(cells, columns));
+    yield* unitsOfRow(batch, key, isRising(columns) ? cells : lastOfEach(cells, columns));
   }
-  return units;
 }
 
 /** The cells of the first row, then those of the second …; of each row in their order. */
@@ -52,18 +50,18 @@ function lastOfEach(cells: Uint32Array, columns: Uint32Array): Uint32Array {
   return Uint32Array.from(last.values());
 }
 
-function addUnits(units: Unit[], batch: CellBatch, key: CellRow['key'], cells: Uint32Array): void {
+function* unitsOfRow(batch: CellBatch, key: CellRow['key'], cells: Uint32Array): Generator<Unit> {
   let from = 0;
   let bytes = 0;
   for (const [i, cell] of cells.entries()) {
     const length = (batch.ends[cell] as number) - batch.startOf(cell);
     if (i - from === BATCH_CELLS || (i > from && bytes + length > BATCH_BYTES)) {
-      units.push(new CellUnit(batch, cells.subarray(from, i), key));
+      yield new CellUnit(batch, cells.subarray(from, i), key);
       [from, bytes] = [i, 0];
     }
     bytes += length;
   }
-  units.push(new CellUnit(batch, cells.subarray(from), key));
+  yield new CellUnit(batch, cells.subarray(from), key);
 }
 
 /** Its statements are made when it is sent, so that those of one call never stand in memory together. */

@@ -40,6 +40,24 @@ test('after a failure no further request starts, and the first failure is told',
   await expect(inFlight.run(async () => 'free again')).resolves.toBe('free again');
 });
 
+test('items that are made as they are asked for are made when their turn comes', async () => {
+  const inFlight = new InFlight(2);
+  let made = 0;
+  let ended = 0;
+  function* items() {
+    for (; made < 10; made++) yield made;
+  }
+  const seen: number[] = [];
+  await inFlight.forEach(items(), async (n) => {
+    // Those under way, and the one that is being made.
+    expect(made - ended).toBeLessThanOrEqual(2);
+    seen.push(n);
+    await turn();
+    ended++;
+  });
+  expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
 test('an abort stops what has not started', async () => {
   const inFlight = new InFlight(1);
   const controller = new AbortController();

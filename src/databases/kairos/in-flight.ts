@@ -25,30 +25,38 @@ export class InFlight {
   }
 
   /**
-   * Runs `each` for all items, in their order of start. After a failure no further one is started; it rejects with
+   * Runs `each` for all items, in their order of start; one that is made as it is asked for is made then. After a failure no further one is started; it rejects with
    * the first failure once those under way have ended.
    */
   async forEach<T>(
-    items: readonly T[],
+    items: Iterable<T>,
     each: (item: T) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
     const failures: unknown[] = [];
-    let next = 0;
-    const worker = async () => {
-      while (next < items.length && failures.length === 0) {
-        const item = items[next++] as T;
+    const left = items[Symbol.iterator]();
+    const worker = async (first: IteratorResult<T>) => {
+      let item = first;
+      while (item.done !== true && failures.length === 0) {
+        const { value } = item;
         try {
           await this.run(() => {
             signal?.throwIfAborted();
-            return each(item);
+            return each(value);
           });
+          item = left.next();
         } catch (error) {
           failures.push(error);
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(this.#max, items.length) }, worker));
+    const workers: Promise<void>[] = [];
+    while (workers.length < this.#max && failures.length === 0) {
+      const first = left.next();
+      if (first.done === true) break;
+      workers.push(worker(first));
+    }
+    await Promise.all(workers);
     if (failures.length > 0) throw failures[0];
   }
 }

@@ -10,13 +10,16 @@ import { topicsOf } from '../../stream/index.ts';
 import type { BoundFeed } from '../feeds.ts';
 import { PointLog } from './point-log.ts';
 import {
-  BATCH_RECORDS,
+  BATCH_BYTES,
+  GATHER_FROM_BYTES,
+  GATHER_MS,
   POINTS_SINK,
   pointsFeed,
   pointsPolicy,
   pointsTopicOf,
   StoredPlaces,
   weighRecord,
+  weightOf,
 } from './points-feed.ts';
 import { type LoggedPoints, pointsSink } from './points-sink.ts';
 
@@ -61,22 +64,26 @@ export class Points {
     const policy = {
       // In order: of two points in one cell the later in the log stays, and a delete takes only what came before.
       writersMax: 1,
-      batchPointsMax: BATCH_RECORDS,
-      // What waits while a batch is on its way is the next one; nobody need wait for more.
+      batchPointsMax: BATCH_BYTES,
+      // What waits while a batch is on its way is the next one; nobody need wait for more, unless there is a backlog.
       flushIntervalMs: 0,
+      gatherFromPoints: store.rows.kind === 'cassandra' ? GATHER_FROM_BYTES : 0,
+      gatherMs: GATHER_MS,
       backoffBaseMs,
       backoffCapMs: Math.max(backoffBaseMs, backoffCapMs),
       attemptsMax: attempts,
       healthIntervalMs: healthCheckIntervalMs,
       attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
     };
-    this.#delivery = deliver(sink, policy, { clock, log: logger, random });
+    this.#delivery = deliver(sink, policy, { clock, log: logger, random, weigh: weightOf });
     this.bound = {
       feed,
       sink: POINTS_SINK,
       port: {
         write: async (points, signal) =>
           (await this.#delivery.write(points as readonly LoggedPoints[], signal)).rejections,
+        weigh: (points) =>
+          (points as readonly LoggedPoints[]).reduce((sum, point) => sum + weightOf(point), 0),
       },
       delivery: this.#delivery as unknown as Delivery<never>,
       group,

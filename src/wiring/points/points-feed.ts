@@ -1,6 +1,6 @@
 /** The feed from the log of KairosDB's points to the store, its names, and who knows how far it is. */
 import type { Broker, RecordBatch } from '../../broker/index.ts';
-import { pointsOf } from '../../databases/kairos/index.ts';
+import { isDelete, pointsOf } from '../../databases/kairos/index.ts';
 import type { Clock, Settings } from '../../runtime/index.ts';
 import {
   type Codec,
@@ -17,14 +17,25 @@ export const pointsTopicOf = ({ cassandra }: Settings): string =>
 
 export const POINTS_SINK = 'kairos:points';
 
-/** Records of one batch of the delivery: with a backlog, enough for a write as large as points-sink.ts makes them. */
-export const BATCH_RECORDS = 64;
+/** Bytes of records in one batch of the delivery: some 200,000 points of ten to a series. */
+export const BATCH_BYTES = 4 * 1_024 ** 2;
 
-/** A batch on its way and the next one, of records of 128 KiB at most or so (point-log.ts): 16 MiB. */
+/**
+ * A mutation costs Cassandra as much as fifteen cells. So when this much waits as a write ends, some 5,000 points, the next
+ * one waits until a second has passed since the first of them came, or its batch is full.
+ */
+export const GATHER_FROM_BYTES = 100_000;
+export const GATHER_MS = 1_000;
+
+/** A batch on its way, the next one, and what one turn of the task adds. */
 export const pointsPolicy: Partial<EpochPolicy> = {
-  pointsMax: 2 * BATCH_RECORDS,
+  pointsMax: 2 * BATCH_BYTES,
   mailboxBytesMax: 1_024 ** 2,
 };
+
+/** What a record counts for there. Nothing that stands behind a delete makes it wait: it fills a batch. */
+export const weightOf = ({ bytes }: LoggedPoints): number =>
+  isDelete(bytes) ? BATCH_BYTES : bytes.length;
 
 export function pointsFeed(topic: string, name = 'kairos.points'): Topology {
   return topology(name, ({ source }) => {
