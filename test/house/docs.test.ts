@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referenceFolder, referencePages } from '../../docs/generate.ts';
 import { blocksOf, follow, patternOf } from '../support/guide.ts';
-import { type Installed, installed, userEnvironment } from '../support/installed.ts';
+import { type Installed, installed, withQuickNpx } from '../support/installed.ts';
 import { filesBelow, projectRoot } from './source.ts';
 
 const run = promisify(execFile);
@@ -123,7 +123,7 @@ describe('guides do what they show', () => {
       let compared = 0;
       await follow(text, {
         folder: place,
-        environment: userEnvironment,
+        environment: withQuickNpx(installation),
         see: ({ line, command, printed, expected }) => {
           if (expected === undefined) return;
           compared++;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocksOf, follow, patternOf } from '../support/guide.ts';
-import { type Installed, installed, userEnvironment } from '../support/installed.ts';
+import { type Installed, installed, userEnvironment, withQuickNpx } from '../support/installed.ts';
 import { projectRoot } from './source.ts';
 
 const run = promisify(execFile);
@@ -36,16 +36,17 @@ async function emptyFolder(): Promise<string> {
 }
 
 describe('the first topology, as the guide tells it', () => {
+  const onNode24 = { ...userEnvironment, PATH: `${binaries}:${userEnvironment.PATH}` };
   const nodes = [
-    { node: 'the machine’s own Node', path: userEnvironment.PATH as string },
-    { node: 'Node 24', path: `${binaries}:${userEnvironment.PATH}` },
+    { node: 'the machine’s own Node, and its npx', environment: () => userEnvironment },
+    { node: 'Node 24', environment: () => withQuickNpx(installation, onNode24) },
   ];
 
-  it.each(nodes)('works on $node', async ({ path }) => {
+  it.each(nodes)('works on $node', async ({ environment }) => {
     const seen: string[] = [];
     await follow(guide, {
       folder: await emptyFolder(),
-      environment: { ...userEnvironment, PATH: path },
+      environment: environment(),
       see: ({ line, command, printed, expected }) => {
         seen.push(command);
         if (expected === undefined) return;
