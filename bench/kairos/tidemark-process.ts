@@ -1,12 +1,15 @@
-/** `tidemark up` in one process, with the launcher's flags but without it in front, so that its figures are its own. */
+/** `tidemark up` in one process, with the launcher's flags and compile cache but without it in front, so that its figures are its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-const { nodeFlags } = createRequire(import.meta.url)('../../bin/node-setup.js') as {
+const { nodeFlags, nodeEnvironment } = createRequire(import.meta.url)(
+  '../../bin/node-setup.js',
+) as {
   nodeFlags(): string[];
+  nodeEnvironment(): NodeJS.ProcessEnv;
 };
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -28,7 +31,12 @@ export async function startTidemark(options: {
     process.execPath,
     [...nodeFlags(), program, 'up', '--data', directory, '--port', '0', ...flags],
     {
-      env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...environment },
+      env: {
+        PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: nodeEnvironment().NODE_COMPILE_CACHE,
+        LOG_LEVEL: 'warn',
+        ...environment,
+      },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );

@@ -38,4 +38,4 @@ export {
   typeOfValue,
 } from './value.ts';
 export type * from './wide-rows.ts';
-export type { WriteOptions } from './writer.ts';
+export type { PackedWriteOptions, WriteOptions } from './writer.ts';

@@ -17,7 +17,7 @@ import { ensureSpec, storedSpec } from './spec-rows.ts';
 import { indexTags } from './tag-index-rows.ts';
 import { pointsRejected, pointsWritten } from './telemetry.ts';
 import type { Pages, WideRows } from './wide-rows.ts';
-import { PointWriter, type WriteOptions } from './writer.ts';
+import { type PackedWriteOptions, PointWriter, type WriteOptions } from './writer.ts';
 
 export interface KairosStoreOptions extends WriteOptions, RowIndexOptions {
   readonly rows: WideRows;
@@ -94,12 +94,12 @@ export class KairosStore {
   async writePacked(
     records: readonly Buffer[],
     points: number,
-    signal?: AbortSignal,
+    options?: PackedWriteOptions,
   ): Promise<readonly Rejection[]> {
     this.#assertWritable();
     const spec = this.#own;
     const rejections = await this.#gate.write(() =>
-      this.#writer.writePacked(records, spec, signal),
+      this.#writer.writePacked(records, spec, options),
     );
     const labels = { store: this.rows.kind };
     pointsWritten(labels, points - rejections.length);

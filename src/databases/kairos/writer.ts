@@ -24,13 +24,19 @@ export interface WriteOptions extends TtlOptions {
   readonly seriesBytesMax?: number;
 }
 
+export interface PackedWriteOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A write that must have ended well first: meanwhile this one is prepared, and stores nothing. */
+  readonly behind?: Promise<unknown> | undefined;
+}
+
 /** Points prepared before the event loop gets its turn: well under 1 ms. */
 const PREPARE_POINTS = 500;
 /** The same for packed ones. */
 const UNPACK_POINTS = 2_000;
 /** Batches kept for the next write, and the most bytes of values that one may have then. */
 const SPARE_BATCHES = 4;
-const SPARE_BYTES = 64 * 1_024;
+const SPARE_BYTES = 1_024 ** 2;
 
 export class PointWriter {
   readonly #rows: WideRows;
@@ -72,7 +78,7 @@ export class PointWriter {
   async writePacked(
     records: readonly Buffer[],
     spec: RowSpec,
-    signal?: AbortSignal,
+    { signal, behind }: PackedWriteOptions = {},
   ): Promise<readonly Rejection[]> {
     const damaged = new Map<number, Rejection>();
     for (;;) {
@@ -82,6 +88,7 @@ export class PointWriter {
       );
       if (worst === undefined) {
         prepared.rejections.push(...damaged.values());
+        await behind;
         return this.#store(prepared, spec, signal);
       }
       // All of a record or nothing, as its dead letter holds all of it: once more without it.

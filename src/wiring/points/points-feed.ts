@@ -21,11 +21,11 @@ export const POINTS_SINK = 'kairos:points';
 export const BATCH_BYTES = 4 * 1_024 ** 2;
 
 /**
- * A mutation costs Cassandra as much as fifteen cells. So when this much waits as a write ends, some 5,000 points, the next
- * one waits until a second has passed since the first of them came, or its batch is full.
+ * A mutation costs Cassandra as much as fifteen cells. So when this much waits as a write ends, some 5,000 points, the
+ * next one waits until so long after the first of them came, or until its batch is full.
  */
 export const GATHER_FROM_BYTES = 100_000;
-export const GATHER_MS = 1_000;
+export const GATHER_MS = 400;
 
 /** A batch on its way, the next one, and what one turn of the task adds. */
 export const pointsPolicy: Partial<EpochPolicy> = {

@@ -3,6 +3,7 @@ import {
   decodeDelete,
   isDelete,
   type KairosStore,
+  type PackedWriteOptions,
   pointsOf,
 } from '../../databases/kairos/index.ts';
 import type { Rejection, Sink } from '../../delivery/index.ts';
@@ -20,9 +21,9 @@ export interface LoggedPoints {
 
 /**
  * Points turned into cells at once, 20 bytes each. Of a thousand series, ten thousand points are requests of ten
- * cells, which cost Cassandra twice what the same points cost in requests of two hundred.
+ * cells, which cost Cassandra twice what the same points cost in requests of a hundred.
  */
-const WRITE_POINTS = { cassandra: 250_000, embedded: 50_000 };
+const WRITE_POINTS = { cassandra: 100_000, embedded: 50_000 };
 
 export interface PointsSinkParts {
   readonly name: string;
@@ -40,15 +41,32 @@ export function pointsSink({ name, store, onStored }: PointsSinkParts): Sink<Log
     close: async () => {},
     async write(records, signal) {
       const rejections: Rejection[] = [];
-      for (let from = 0; from < records.length; ) {
-        signal?.throwIfAborted();
-        const end = endOfRun(records, from, WRITE_POINTS[store.rows.kind]);
-        rejections.push(...(await writeRun(store, records, from, end, signal)));
-        for (let i = from; i < end; i++) {
-          const { partition, offset } = records[i] as LoggedPoints;
-          onStored(partition, offset + 1);
+      // One run is prepared while the one before it is on its way.
+      let before: Promise<unknown> | undefined;
+      try {
+        for (let from = 0; from < records.length; ) {
+          signal?.throwIfAborted();
+          const start = from;
+          const end = endOfRun(records, start, WRITE_POINTS[store.rows.kind]);
+          const run = records.slice(start, end).map(({ bytes }) => bytes);
+          const behind = before;
+          const stored = (
+            isDelete(run[0] as Buffer)
+              ? deleteBehind(store, run[0] as Buffer, behind)
+              : writeRun(store, run, { signal, behind })
+          ).then((found) => {
+            for (const each of found) rejections.push({ ...each, index: start + each.index });
+            for (const { partition, offset } of records.slice(start, end))
+              onStored(partition, offset + 1);
+          });
+          // What failed is told by the one that waits for it.
+          stored.catch(() => {});
+          before = stored;
+          await behind;
+          from = end;
         }
-        from = end;
+      } finally {
+        await before;
       }
       return rejections;
     },
@@ -68,36 +86,32 @@ function endOfRun(records: readonly LoggedPoints[], from: number, pointsMax: num
 
 async function writeRun(
   store: KairosStore,
-  records: readonly LoggedPoints[],
-  from: number,
-  end: number,
-  signal: AbortSignal | undefined,
+  run: readonly Buffer[],
+  options: PackedWriteOptions,
 ): Promise<readonly Rejection[]> {
-  const run = records.slice(from, end).map(({ bytes }) => bytes);
-  const [first] = run;
-  if (first !== undefined && isDelete(first)) return deleteAs(store, first, from);
   const points = run.reduce((sum, bytes) => sum + pointsOf(bytes), 0);
-  const rejections = await store.writePacked(run, points, signal);
+  const rejections = await store.writePacked(run, points, options);
   // A record is one thing to the log: one dead letter however many of its points are refused.
   const byRecord = new Map<number, Rejection>();
   for (const { index, message } of rejections) {
-    if (!byRecord.has(index)) byRecord.set(index, { index: from + index, message });
+    if (!byRecord.has(index)) byRecord.set(index, { index, message });
   }
   return [...byRecord.values()];
 }
 
-async function deleteAs(
+async function deleteBehind(
   store: KairosStore,
   record: Buffer,
-  index: number,
+  behind: Promise<unknown> | undefined,
 ): Promise<readonly Rejection[]> {
+  await behind;
   try {
     const { metric, startMs, endMs, tags, withName } = decodeDelete(record);
     if (withName) await store.deleteMetric(metric);
     else await store.deletePoints(rowQueryOf({ name: metric, startMs, endMs, tags }));
     return [];
   } catch (error) {
-    if (error instanceof PoisonError) return [{ index, message: error.message }];
+    if (error instanceof PoisonError) return [{ index: 0, message: error.message }];
     throw error;
   }
 }
