@@ -34,7 +34,7 @@ export async function runJob<I extends Json>(
   run: JobRun<I>,
 ): Promise<JobReport> {
   const { terminal } = context;
-  const { Jobs, reportText } = await import('../jobs/index.ts');
+  const { Jobs, reportText } = await import('../jobs/foreground/index.ts');
   const jobs = Jobs.open({
     directory: run.directory,
     kinds: [run.kind],

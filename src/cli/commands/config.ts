@@ -67,6 +67,7 @@ async function print(
 }
 
 async function check(context: CliContext, flags: SettingsFlags): Promise<void> {
+  // Only here: what rules and channels stand on would be loaded with every command.
   const { loadAlertConfig } = await import('../../alerts/index.ts');
   const { settings, values, warnings } = settingsFrom(context, flags);
   const { rules, channels } = loadAlertConfig({

@@ -98,7 +98,7 @@ async function copy(context: CliContext, flags: Flags): Promise<void> {
     const ms = await timeOf(name, given);
     return ms === undefined ? null : String(BigInt(ms) * 1_000_000n);
   };
-  const { copySeries, unitsAtOnce } = await import('../../jobs/index.ts');
+  const { copySeries, unitsAtOnce } = await import('../../jobs/foreground/index.ts');
   const until = await nsOf('--until', flags.until);
   const input = copyInput(options, {
     measurements: flags.measurement ?? [],
