@@ -106,6 +106,8 @@ const DAY_NS = 24n * HOUR_NS;
 const WRITES_MAX = 2;
 /** Parts of one unit in memory besides the one that is read: on its way, and next. */
 const PARTS_MAX = 2;
+/** Pages that one query reads back, at most: with each the target looks up all series, and copies all it has in memory of them. */
+const READ_BACK_PAGES = 2;
 /** Points of a part that go one by one, given to the target at once. */
 const POINTS_AT_ONCE = 10_000;
 /** Examples of one kind of trouble in a unit's message. */
@@ -216,7 +218,7 @@ async function* unitsOf(
 
 interface Copied {
   readonly digest: Digest;
-  /** Where parts of some `maxRows` rows begin, so that the target is not asked for more at once either. */
+  /** Where stretches begin that are read back by one query each. */
   readonly boundsNs: readonly bigint[];
   readonly altered: ReadonlyMap<string, number>;
   readonly refused: readonly string[];
@@ -275,7 +277,7 @@ async function copy(
     for await (const part of source.lines(slice, inner)) {
       rows += part.count;
       sum = (sum + part.sum) % CHECKSUM_MODULO;
-      if (sinceBound + part.count > slice.maxRows) {
+      if (sinceBound + part.count > READ_BACK_PAGES * slice.maxRows) {
         boundsNs.push(part.firstNs);
         sinceBound = 0;
       }

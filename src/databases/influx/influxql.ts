@@ -65,6 +65,8 @@ export interface PointsDigest {
   readonly sum: number;
 }
 
+/** In which a measurement's fullest field is looked for. */
+const SAMPLE_NS = HOUR_NS / 12n;
 /** Rows in one chunk of a reply, at most. */
 const CHUNK_ROWS = 10_000;
 /** What is written as one part: the more rows, the more of each series one after another. */
@@ -74,6 +76,8 @@ const PART_BYTES = 8 * 1_048_576;
 
 export class InfluxqlReader {
   readonly #config: InfluxqlConfig;
+  /** The field by which a measurement's points are counted. */
+  readonly #fullest = new Map<string, string>();
 
   constructor(config: InfluxqlConfig) {
     this.#config = config;
@@ -123,8 +127,8 @@ export class InfluxqlReader {
 
   /**
    * Hours of the range that hold points, with how many their fullest field has. Counting all fields reads all that the
-   * server has of them, so it is done for the first hour; from there on the one that was the fullest is counted, and all
-   * only in the stretch of hours in which that one has gaps.
+   * server has of them, so that is done for some minutes; the one that was the fullest there is counted in all hours,
+   * here and whenever it is asked again, and all fields only in the stretch of hours in which that one has gaps.
    */
   async hours(
     measurement: string,
@@ -132,20 +136,25 @@ export class InfluxqlReader {
     signal: AbortSignal,
   ): Promise<readonly { readonly startNs: bigint; readonly points: number }[]> {
     const count = (what: string, from: bigint, to: bigint) =>
-      this.#countByHour(measurement, { what, fromNs: from, toNs: to }, signal);
-    const secondNs = floorTo(fromNs, HOUR_NS) + HOUR_NS;
-    if (secondNs >= toNs) return (await count('*', fromNs, toNs)).hours;
-    const first = await count('*', fromNs, secondNs);
-    if (first.fullest === undefined) return (await count('*', secondNs, toNs)).hours;
-    const one = await count(`${identifier(first.fullest)}::field`, secondNs, toNs);
-    const found = new Map([...first.hours, ...one.hours].map((hour) => [hour.startNs, hour]));
+      this.#countByHour(measurement, { what, fromNs: from, toNs: to < toNs ? to : toNs }, signal);
+    const remember = (field: string | undefined) =>
+      field === undefined ? undefined : this.#fullest.set(measurement, field);
+    if (!this.#fullest.has(measurement)) {
+      remember((await count('*', fromNs, fromNs + SAMPLE_NS)).fullest);
+    }
+    const field = this.#fullest.get(measurement);
+    const one =
+      field === undefined ? [] : (await count(`${identifier(field)}::field`, fromNs, toNs)).hours;
+    const found = new Map(one.map((hour) => [hour.startNs, hour]));
     const gaps: bigint[] = [];
-    for (let hour = secondNs; hour < toNs; hour += HOUR_NS) if (!found.has(hour)) gaps.push(hour);
+    for (let hour = floorTo(fromNs, HOUR_NS); hour < toNs; hour += HOUR_NS) {
+      if (!found.has(hour)) gaps.push(hour);
+    }
     const [gap] = gaps;
     if (gap !== undefined) {
-      const endNs = (gaps.at(-1) as bigint) + HOUR_NS;
-      for (const hour of (await count('*', gap, endNs < toNs ? endNs : toNs)).hours)
-        found.set(hour.startNs, hour);
+      const all = await count('*', gap < fromNs ? fromNs : gap, (gaps.at(-1) as bigint) + HOUR_NS);
+      for (const hour of all.hours) found.set(hour.startNs, hour);
+      if (one.length === 0) remember(all.fullest);
     }
     return [...found.values()].sort((a, b) => (a.startNs < b.startNs ? -1 : 1));
   }
