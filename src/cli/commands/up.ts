@@ -1,6 +1,7 @@
 /** `tidemark up`: runs the engine until it is told to stop; then drains and exits 0. */
 import { Command } from 'commander';
 import { type CliContext, type SettingsFlags, settingsFrom, withSettings } from '../context.ts';
+import { collectOften } from '../heap.ts';
 import { whenAborted, write } from '../terminal.ts';
 import { collect } from '../usage.ts';
 
@@ -26,6 +27,7 @@ async function up(context: CliContext, flags: Flags): Promise<void> {
   const { terminal } = context;
   const { settings, warnings } = settingsFrom(context, flags);
   for (const warning of warnings) await write(terminal.stderr, `warning: ${warning}\n`);
+  if (!settings.roles.includes('engine')) collectOften();
   const { startEngine } = await context.loadMain();
   const engine = await startEngine(
     settings,

@@ -1,0 +1,23 @@
+/**
+ * How V8 looks after the memory of a program, by what it runs. Flags of V8's that are known to be there in Node 24, and
+ * only there.
+ */
+import { setFlagsFromString } from 'node:v8';
+
+const isKnown = process.versions.node.startsWith('24.');
+
+/**
+ * Bytes outside the heap count towards its limit, and don't have one of their own, 64 MiB above the last collection:
+ * half the long pauses of an engine that holds much (0049).
+ */
+export function collectSeldom(): void {
+  if (isKnown) setFlagsFromString('--external-memory-accounted-in-global-limit');
+}
+
+/**
+ * Without topologies a process holds little, and a collection is short; but V8 would let garbage grow to several times
+ * what is held. For those that only take points in, answer queries or fill databases (0050).
+ */
+export function collectOften(): void {
+  if (isKnown) setFlagsFromString('--heap-growing-percent=30');
+}
