@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { codePoint } from '../../test/support/code-point.ts';
 import { fakeEngine } from '../../test/support/fake-engine.ts';
 import { createServer } from './server.ts';
 
@@ -17,7 +18,7 @@ const word = fc.oneof(
   fc.constantFrom('votes', 'plain', 'a', 'testnet', 'r1', 'vote-latency', 'kairos.vote_latency'),
   fc.string({ maxLength: 20 }).map(encodeURIComponent),
   fc
-    .string({ unit: 'binary', maxLength: 8 })
+    .string({ unit: codePoint, maxLength: 8 })
     .map((text) => encodeURIComponent(text.toWellFormed())),
   fc.string({ maxLength: 20 }).map((text) => text.replace(/[^!-~]/g, '')),
 );

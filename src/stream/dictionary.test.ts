@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codePoint } from '../../test/support/code-point.ts';
 import { ByteDictionary, viewOf } from './dictionary.ts';
 
 const texts = fc.oneof(
   fc.string(),
-  fc.string({ unit: 'binary' }),
+  fc.string({ unit: codePoint }),
   fc.string({ minLength: 4, maxLength: 20 }).map((s) => `common-prefix-${s}`),
   fc.constantFrom('', 'a', 'ab', 'abcdefg', 'abcdefgh', 'abcdefghi', 'a"b', 'a\\b', '\0'.repeat(8)),
 );

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codePoint } from '../../../test/support/code-point.ts';
 import { behind, prefixKey, textKey, timeKey } from './keys.ts';
 
-const name = fc.string({ unit: 'binary', maxLength: 60 });
+const name = fc.string({ unit: codePoint, maxLength: 60 });
 
 test('keys of texts order as their UTF-8 bytes do', () => {
   fc.assert(

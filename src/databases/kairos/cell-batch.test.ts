@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codePoint } from '../../../test/support/code-point.ts';
 import { batchOf, CellBatch, CellRow } from './cell-batch.ts';
 import { unitsOfCells } from './cell-batches.ts';
 import { encodeColumn } from './column.ts';
@@ -9,7 +10,7 @@ const values = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   fc.bigInt({ min: -200n, max: 200n }),
   fc.double(),
-  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: codePoint, maxLength: 60 }),
 );
 const cells = fc.array(
   fc.record({

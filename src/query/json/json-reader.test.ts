@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codePoint } from '../../../test/support/code-point.ts';
 import { QueryRefused } from '../errors.ts';
 import { JsonFault, JsonReader } from './json-reader.ts';
 import { quote } from './json-text.ts';
@@ -70,7 +71,7 @@ test('text is written with the escapes of org.json', () => {
     '"a\\"\\\\\\n\\u0001é<\\/x>/\\u2028\\u0085"',
   );
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
+    fc.property(fc.string({ unit: codePoint }), (text) => {
       expect(JSON.parse(quote(text))).toBe(text);
     }),
   );
