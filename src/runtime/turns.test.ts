@@ -79,3 +79,21 @@ test('who waits for a turn gets it behind those that stood in line before', asyn
   for (let i = 0; i < 10; i++) await turn();
   expect(log).toEqual(['a0', 'waited', 'b0', 'a1', 'a2']);
 });
+
+test('a piece is over once it has had the thread for 2 ms, and its next begins in its turn', async () => {
+  let nowMs = 100;
+  const turns = new Turns(() => nowMs);
+  const log: string[] = [];
+  const piece = turns.piece();
+  expect(piece.isOver).toBe(false);
+  nowMs += 1.9;
+  expect(piece.isOver).toBe(false);
+  nowMs += 0.1;
+  expect(piece.isOver).toBe(true);
+  turns.ready(task('a', 1, log));
+  const next = piece.next().then(() => log.push('next'));
+  nowMs += 5;
+  await next;
+  expect(log).toEqual(['a0', 'next']);
+  expect(piece.isOver).toBe(false);
+});

@@ -8,9 +8,18 @@ export interface Worker {
   turn(): boolean;
 }
 
+/** Work that has had the thread for so long gives way: a request may then wait for this and a collection of garbage. */
+const PIECE_MS = 2;
+
 export class Turns {
   readonly #line = new Set<Worker>();
+  readonly #watch: () => number;
   #scheduled = false;
+
+  /** `watch`: milliseconds from any beginning. */
+  constructor(watch: () => number = () => performance.now()) {
+    this.#watch = watch;
+  }
 
   ready(worker: Worker): void {
     this.#line.add(worker);
@@ -32,6 +41,14 @@ export class Turns {
     });
   }
 
+  /**
+   * For work whose pieces can't be counted out beforehand, because an item is cheap when it is known and dear when it
+   * is new: from now on, `isOver` says when it is somebody else's turn.
+   */
+  piece(): Piece {
+    return new Piece(this, this.#watch);
+  }
+
   readonly #run = (): void => {
     const [worker] = this.#line;
     if (worker !== undefined) {
@@ -41,6 +58,29 @@ export class Turns {
     this.#scheduled = this.#line.size > 0;
     if (this.#scheduled) setImmediate(this.#run);
   };
+}
+
+export class Piece {
+  readonly #turns: Turns;
+  readonly #watch: () => number;
+  #beganMs: number;
+
+  constructor(turns: Turns, watch: () => number) {
+    this.#turns = turns;
+    this.#watch = watch;
+    this.#beganMs = watch();
+  }
+
+  /** Costs as much as a cheap item or two: ask for every few. */
+  get isOver(): boolean {
+    return this.#watch() - this.#beganMs >= PIECE_MS;
+  }
+
+  /** Resolves in the next turn, with a new piece begun. */
+  async next(): Promise<void> {
+    await this.#turns.next();
+    this.#beganMs = this.#watch();
+  }
 }
 
 /**

@@ -16,7 +16,7 @@ export interface Known {
   readonly id: string;
   readonly network: string;
   readonly open: WindowEntry<LatencySummary> | undefined;
-  readonly closed: LastClosed | undefined;
+  closed: LastClosed | undefined;
 }
 
 /** One that may be in a list. */
@@ -54,29 +54,36 @@ interface Stretch {
 
 export class LiveRoster {
   readonly #known: Known[] = [];
+  /** Of each in what is known of closed windows. */
+  readonly #keys: string[] = [];
   readonly #stretches: Stretch[] = [];
   readonly #ranks: Readonly<Record<Ranking, Float64Array>>;
   /** Whether quantiles are older than the rest: they cost more, and are worked out when a list is sorted by them. */
   readonly #isStale: Uint8Array;
   #byId: readonly Known[] | undefined;
 
-  /** Each validator and network once, with its newest window; also those that have only a closed one. */
-  constructor(windows: Windows, closed: LatestView<LastClosed> | undefined) {
+  /**
+   * Each validator and network once, with its newest window; also those that have only a closed one. `before`: what
+   * this one replaces; of a window that is still open only what has changed since is worked out again.
+   */
+  constructor(
+    windows: Windows,
+    closed: LatestView<LastClosed> | undefined,
+    before: LiveRoster | undefined,
+  ) {
     const isNew = seenOnce();
     for (const window of windows.toReversed()) {
       const from = this.#known.length;
       for (const open of window.entries) {
         const [id, network] = open.key as [string, string];
-        if (!isNew(id, network)) continue;
-        const last = closed?.get(`validator:${id}`);
-        const own = last?.rollup.network === network ? last : undefined;
-        this.#known.push({ id, network, open, closed: own });
+        if (isNew(id, network))
+          this.#add({ id, network, open, closed: ownOf(closed?.get(keyOf(id)), network) });
       }
       this.#end(from, window);
     }
     for (const [, last] of closed?.entries() ?? []) {
       const { id, network } = last.rollup;
-      if (isNew(id, network)) this.#known.push({ id, network, open: undefined, closed: last });
+      if (isNew(id, network)) this.#add({ id, network, open: undefined, closed: last });
     }
     const count = this.#known.length;
     const column = () => new Float64Array(count);
@@ -89,7 +96,24 @@ export class LiveRoster {
       lastSlot: column(),
     };
     this.#isStale = new Uint8Array(count);
-    for (let at = 0; at < count; at++) this.#rank(at);
+    const openCount = this.#rankOpen(before);
+    for (let at = openCount; at < count; at++) this.#rank(at);
+  }
+
+  /** Takes closed windows that have changed; false when somebody came or went by them, and a new roster is due. */
+  takeClosed(closed: LatestView<LastClosed> | undefined): boolean {
+    let found = 0;
+    for (let at = 0; at < this.#known.length; at++) {
+      const known = this.#known[at] as Known;
+      const own = ownOf(closed?.get(this.#keys[at] as string), known.network);
+      if (own !== undefined) found++;
+      else if (known.open === undefined) return false;
+      if (own === known.closed) continue;
+      known.closed = own;
+      if (known.open === undefined) this.#rank(at);
+      else this.#rankSlot(at);
+    }
+    return found === (closed?.size ?? 0);
   }
 
   addTo(top: Top<Candidate>, sort: LiveSort, task: LiveTask): void {
@@ -113,6 +137,11 @@ export class LiveRoster {
     }
   }
 
+  #add(known: Known): void {
+    this.#known.push(known);
+    this.#keys.push(keyOf(known.id));
+  }
+
   #end(from: number, window: Windows[number]): void {
     const places = Uint32Array.from(this.#known.slice(from), ({ open }) => open?.place as number);
     const seen = places.map((place) => window.changes[place] as number);
@@ -131,10 +160,42 @@ export class LiveRoster {
     }
   }
 
+  /** Those with an open window; gives how many they are. */
+  #rankOpen(before: LiveRoster | undefined): number {
+    const olderStretches = before === undefined ? [] : before.#stretches;
+    let count = 0;
+    for (const { from, places, window } of this.#stretches) {
+      const other = olderStretches.find((stretch) => stretch.window === window);
+      const atPlace = new Map<number, number>();
+      other?.places.forEach((place, i) => {
+        if (other.seen[i] === window.changes[place]) atPlace.set(place, other.from + i);
+      });
+      for (let i = 0; i < places.length; i++) {
+        const same = atPlace.get(places[i] as number);
+        if (before === undefined || same === undefined) this.#rank(from + i);
+        else this.#copy(before, same, from + i);
+      }
+      count = from + places.length;
+    }
+    return count;
+  }
+
+  #copy(before: LiveRoster, from: number, to: number): void {
+    for (const ranking of RANKINGS)
+      this.#ranks[ranking][to] = before.#ranks[ranking][from] as number;
+    this.#isStale[to] = before.#isStale[from] as number;
+    this.#rankSlot(to);
+  }
+
+  #rankSlot(at: number): void {
+    const { open, closed } = this.#known[at] as Known;
+    this.#ranks.lastSlot[at] = Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
+  }
+
   #rank(at: number): void {
     const { open, closed } = this.#known[at] as Known;
     const ranks = this.#ranks;
-    ranks.lastSlot[at] = Math.max(open?.state.lastSlot ?? -1, closed?.lastSlot ?? -1);
+    this.#rankSlot(at);
     if (open === undefined) {
       for (const ranking of RANKINGS)
         if (ranking !== 'lastSlot') ranks[ranking][at] = closed?.rollup[ranking] ?? 0;
@@ -159,6 +220,12 @@ export class LiveRoster {
     }
   }
 }
+
+const keyOf = (id: string): string => `validator:${id}`;
+
+/** A validator's last closed window is kept by its id alone: it may be another network's. */
+const ownOf = (last: LastClosed | undefined, network: string): LastClosed | undefined =>
+  last?.rollup.network === network ? last : undefined;
 
 /** Whether a validator of a network has not been asked about before. */
 function seenOnce(): (id: string, network: string) => boolean {

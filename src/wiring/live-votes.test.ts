@@ -120,6 +120,7 @@ describe('the list of validators', () => {
       for (const [i, partition] of partitions.entries())
         partition.feed(some.filter(({ key }) => key.toString().charCodeAt(0) % 2 === i));
       const all = live.validators({ sort: 'id', limit: 1_000 });
+      for (const entry of all) expect(live.validator(entry.id)).toEqual(entry);
       // Not each sort after each piece: what one list brings up to date another must not miss.
       for (const sort of sorts.filter((_, i) => (turn + i) % 3 !== 0)) {
         const expected = all.toSorted((a, b) =>

@@ -66,20 +66,24 @@ export function liveVotes(
 
 const rosters = new WeakMap<
   LiveTask['instance'],
-  { state: readonly number[]; roster: LiveRoster }
+  { state: readonly number[]; closedChanges: number; roster: LiveRoster }
 >();
 
 /** Who the task knows; made anew when a window opens or closes or somebody is seen for the first time. */
 function rosterOf(task: LiveTask): LiveRoster {
   const windows = openWindows(task);
   const closed = closedValidators(task);
-  const state = [closed?.changes ?? 0];
-  for (const { start, entries } of windows) state.push(start, entries.length);
+  const closedChanges = closed?.changes ?? 0;
+  const state = windows.flatMap(({ start, entries }) => [start, entries.length]);
   const before = rosters.get(task.instance);
-  if (before?.state.length === state.length && before.state.every((n, i) => n === state[i]))
+  const same =
+    before?.state.length === state.length && before.state.every((n, i) => n === state[i]);
+  if (same && (before.closedChanges === closedChanges || before.roster.takeClosed(closed))) {
+    before.closedChanges = closedChanges;
     return before.roster;
-  const roster = new LiveRoster(windows, closed);
-  rosters.set(task.instance, { state, roster });
+  }
+  const roster = new LiveRoster(windows, closed, before?.roster);
+  rosters.set(task.instance, { state, closedChanges, roster });
   return roster;
 }
 

@@ -21,8 +21,11 @@
 import { crc32 } from 'node:zlib';
 
 export const HEADER_BYTES = 40;
-/** Written blocks close at this size: large enough to be cheap, small enough to rewrite and to free early. */
-export const BLOCK_BYTES_MAX = 256 * 1024;
+/**
+ * Written blocks close at this size: large enough to be cheap, small enough to rewrite, to free early, and to be one
+ * piece of a task: of 256 KiB of rollups, 350, one took 5 to 15 ms of the thread.
+ */
+export const BLOCK_BYTES_MAX = 128 * 1024;
 export const BLOCK_RECORDS_MAX = 4096;
 
 const MAGIC = 0x31424d54;

@@ -14,6 +14,9 @@ import type { RowSpec } from './row-spec.ts';
 import type { SeriesRow } from './series.ts';
 import type { WideRows } from './wide-rows.ts';
 
+/** Index rows planned and handed to the store at once. */
+const WRITE_ROWS = 2_000;
+
 export interface RowIndexOptions {
   /** After this long an index row is written (or looked for) again. Default 5 minutes. */
   readonly ageMaxMs?: number;
@@ -69,7 +72,21 @@ export class RowIndex {
   ): Promise<ReadonlyMap<SeriesRow, string>> {
     if (this.#missing(rows, lives).length === 0) return NOTHING_REFUSED;
     // One at a time, or a short life could overtake a long one between looking and writing.
-    return this.#inTurn(() => this.#write(this.#missing(rows, lives), spec, signal));
+    return this.#inTurn(() => this.#writeAll(this.#missing(rows, lives), spec, signal));
+  }
+
+  /** Part by part: of a start's or a new day's thousands of rows the whole would hold the thread for 10 ms and more. */
+  async #writeAll(
+    needs: readonly RowNeed[],
+    spec: RowSpec,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<SeriesRow, string>> {
+    const refused = new Map<SeriesRow, string>();
+    for (let from = 0; from < needs.length; from += WRITE_ROWS) {
+      const part = needs.slice(from, from + WRITE_ROWS);
+      for (const [row, message] of await this.#write(part, spec, signal)) refused.set(row, message);
+    }
+    return refused;
   }
 
   /** After a delete: what was remembered may be gone. Not while `ensure` runs (gate.ts sees to it). */

@@ -30,10 +30,10 @@ export interface PackedWriteOptions {
   readonly behind?: Promise<unknown> | undefined;
 }
 
-/** Points prepared before the event loop gets its turn: well under 1 ms. */
-const PREPARE_POINTS = 500;
-/** The same for packed ones. */
-const UNPACK_POINTS = 2_000;
+/** Points prepared between two looks at the watch: one whose series is new costs ten times as much as another. */
+const PREPARE_POINTS = 50;
+/** Storing so many is a piece of its own. */
+const STORE_ALONE_POINTS = 500;
 /** Batches kept for the next write, and the most bytes of values that one may have then. */
 const SPARE_BATCHES = 4;
 const SPARE_BYTES = 1_024 ** 2;
@@ -63,12 +63,13 @@ export class PointWriter {
   ): Promise<readonly Rejection[]> {
     const prepared = await this.#inTurn(async () => {
       const cells = this.#empty();
+      const piece = threadTurns.piece();
       for (let from = 0; from < points.length; from += PREPARE_POINTS) {
-        if (from > 0) await threadTurns.next();
+        if (piece.isOver) await piece.next();
         signal?.throwIfAborted();
         this.#prepare(points, from, spec, cells);
       }
-      if (points.length >= PREPARE_POINTS) await threadTurns.next();
+      if (points.length >= STORE_ALONE_POINTS) await piece.next();
       return cells;
     });
     return this.#store(prepared, spec, signal);
@@ -114,20 +115,21 @@ export class PointWriter {
     prepared: PreparedCells,
     signal: AbortSignal | undefined,
   ): Promise<Rejection | undefined> {
-    let cells = 0;
+    const piece = threadTurns.piece();
     for (const [index, record] of records.entries()) {
       if (damaged.has(index)) continue;
+      if (piece.isOver) {
+        await piece.next();
+        signal?.throwIfAborted();
+      }
       try {
         unpackInto(prepared, { record, index, spec, series: this.#series });
       } catch (error) {
         if (!(error instanceof PoisonError)) throw error;
         return { index, message: error.message };
       }
-      if (prepared.batch.count - cells < UNPACK_POINTS) continue;
-      cells = prepared.batch.count;
-      await threadTurns.next();
-      signal?.throwIfAborted();
     }
+    if (prepared.batch.count >= STORE_ALONE_POINTS) await piece.next();
     return undefined;
   }
 

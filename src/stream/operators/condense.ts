@@ -39,6 +39,9 @@ export function condense<T, V>(options: CondenseOptions<T, V>): Operator<T, V> {
       get changes() {
         return changes;
       },
+      get size() {
+        return table.size;
+      },
       get: (name) => table.get(name)?.value,
       *entries() {
         for (const [name, { value }] of table.entries()) yield [name, value];

@@ -17,6 +17,8 @@ export interface LatestOptions<T> {
 export interface LatestView<V> {
   get(key: string): V | undefined;
   entries(): IterableIterator<[string, V]>;
+  /** Keys. */
+  readonly size: number;
   /** Grows with every row kept since the task began: while it stands still, nothing here has changed. */
   readonly changes: number;
 }
@@ -29,6 +31,9 @@ export function latest<T>(options: LatestOptions<T>): Operator<T, T> {
     const view: LatestView<unknown> = {
       get changes() {
         return changes;
+      },
+      get size() {
+        return table.size;
       },
       get: (key) => table.get(key)?.value,
       *entries() {
