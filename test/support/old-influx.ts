@@ -1,6 +1,6 @@
 /** An InfluxDB 1.x of a test's own, which may be killed and started again on its data. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,8 @@ export class OldInflux {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  static async start({ auth = false } = {}): Promise<OldInflux> {
+  /** `storesSoon`: what it took moves from its write-ahead log to its files after a second without writes, not ten minutes. */
+  static async start({ auth = false, storesSoon = false } = {}): Promise<OldInflux> {
     const program = await influxd1(serversHome());
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-influx1-'));
     const ports = await freePorts(['http', 'rpc'], new Set());
@@ -34,6 +35,7 @@ bind-address = "127.0.0.1:${ports.rpc}"
   dir = "${folder}/data"
   wal-dir = "${folder}/wal"
   query-log-enabled = false
+  cache-snapshot-write-cold-duration = "${storesSoon ? '1s' : '10m'}"
 [http]
   bind-address = "127.0.0.1:${ports.http}"
   auth-enabled = ${auth}
@@ -53,9 +55,25 @@ bind-address = "127.0.0.1:${ports.rpc}"
 
   /** Memory of the process, bytes. */
   async residentBytes(): Promise<number> {
-    const { readFile } = await import('node:fs/promises');
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
     return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1_024;
+  }
+
+  /** Resolves once its write-ahead log is empty: started again, it then has nothing to read from there. */
+  async stored(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 200) {
+      const entries = await readdir(join(this.#folder, 'wal'), {
+        recursive: true,
+        withFileTypes: true,
+      });
+      const files = entries.filter((entry) => entry.isFile());
+      const sizes = await Promise.all(
+        files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size),
+      );
+      if (sizes.every((size) => size === 0)) return;
+      await sleep(200);
+    }
+    throw new Error('influxd 1.x still has its write-ahead log');
   }
 
   async kill(): Promise<void> {

@@ -46,7 +46,12 @@ export function copyInfluxCommand(context: CliContext): Command {
     .option('--measurement <name>', 'only these; * stands for anything; may be repeated', collect)
     .option('--since <time>', 'from here on, ms or ISO 8601 (default: the first point)')
     .option('--until <time>', 'up to here, exclusive (default: now, at the first start)')
-    .option('--max-rows <n>', 'rows that one query asks for, at most', wholeNumber(1), 50_000)
+    .option(
+      '--max-rows <n>',
+      'rows that one query asks the source for, at most',
+      wholeNumber(1),
+      50_000,
+    )
     .option('--ca <file>', 'PEM file of the authority that signed a server’s certificate')
     .option('--dry-run', 'print what would be copied');
   return withJob(command, {
