@@ -14,6 +14,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { setupBuckets } from '../src/databases/influx/index.ts';
 import {
@@ -35,6 +36,7 @@ warnOfNoise(noise);
 
 const FROM_MS = Date.UTC(2024, 0, 31);
 const PER_SECOND = 25;
+const SETTLE_MS = 10_000;
 const HOUR_NS = 3_600_000_000_000n;
 const database = 'bench';
 const target = influxFromEnvironment();
@@ -81,6 +83,8 @@ try {
         `${name}: ${run.pointsPerSecond} points/s, source's peak ${run.sourcePeakMiB} MiB\n`,
       );
       await dropBucket(target, bucket);
+      // What the target still does with what is gone should not be the next one's.
+      await sleep(SETTLE_MS);
     }
     const { script, checkingScript, tidemark } = runs as Record<Name, Run>;
     const over = ({ pointsPerSecond }: Run) =>
