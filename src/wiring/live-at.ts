@@ -86,6 +86,7 @@ export class LiveAt {
       signal,
       pace: () => liveFirst(this.#parts, signal),
     });
-    return liveVotes(() => tasks, clock);
+    // What stood then changes no more: nothing is to be kept fresh.
+    return liveVotes(() => tasks, { now: () => clock.now() });
   }
 }

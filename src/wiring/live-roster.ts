@@ -126,7 +126,7 @@ export class LiveRoster {
       }
       return;
     }
-    this.#bringUpToDate();
+    this.#rankChanged();
     if (sort === 'p50' || sort === 'p95' || sort === 'p99') this.#bringQuantilesUpToDate();
     const ranks = this.#ranks[sort];
     for (let at = 0; at < ranks.length; at++) {
@@ -142,13 +142,19 @@ export class LiveRoster {
     this.#keys.push(keyOf(known.id));
   }
 
+  /** Of whoever has voted since the last time, for any list. */
+  bringUpToDate(): void {
+    this.#rankChanged();
+    this.#bringQuantilesUpToDate();
+  }
+
   #end(from: number, window: Windows[number]): void {
     const places = Uint32Array.from(this.#known.slice(from), ({ open }) => open?.place as number);
     const seen = places.map((place) => window.changes[place] as number);
     this.#stretches.push({ from, places, seen, window });
   }
 
-  #bringUpToDate(): void {
+  #rankChanged(): void {
     for (const { from, places, seen, window } of this.#stretches) {
       const { changes } = window;
       for (let i = 0; i < places.length; i++) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { voteLatency } from '../../topologies/index.ts';
 import type { LiveEntry, LiveSort } from '../api/index.ts';
 import { simulateVotes } from '../collect/index.ts';
+import { ManualClock } from '../runtime/index.ts';
 import { recordBatchOf, StageInstance } from '../stream/index.ts';
 import { type LiveTask, liveVotes } from './live-votes.ts';
 
@@ -133,6 +134,36 @@ describe('the list of validators', () => {
         expect(live.validators({ sort, limit: 7 })).toEqual(expected.slice(0, 7));
       }
     }
+  });
+
+  it('is kept in order between two lists for as long as lists are asked for, and rests then', async () => {
+    const clock = new ManualClock(START);
+    const partition = new Partition();
+    const kept = liveVotes(() => [partition], clock);
+    const votes = simulated(12, 60);
+    let reads = 0;
+    const { instance } = partition;
+    const view = instance.exposed.get('validators 5m') as { open(): unknown };
+    const open = view.open.bind(view);
+    view.open = () => {
+      reads++;
+      return open();
+    };
+    kept.validators({ sort: 'p99', limit: 7 });
+    for (let at = 0; at < votes.length; at += 400) {
+      partition.feed(votes.slice(at, at + 400));
+      await clock.advance(150);
+      for (const sort of sorts)
+        expect(kept.validators({ sort, limit: 7 })).toEqual(
+          live(partition).validators({ sort, limit: 7 }),
+        );
+    }
+    await clock.advance(4_900);
+    reads = 0;
+    await clock.advance(100);
+    expect(reads).toBe(1);
+    await clock.advance(60_000);
+    expect(reads).toBe(1);
   });
 
   it('says the same of a validator as asking for that one', () => {
