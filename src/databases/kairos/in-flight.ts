@@ -25,8 +25,8 @@ export class InFlight {
   }
 
   /**
-   * Runs `each` for all items, in their order of start; one that is made as it is asked for is made then. After a failure no further one is started; it rejects with
-   * the first failure once those under way have ended.
+   * Runs `each` for all items, in their order of start; one that is made as it is asked for is made then. After a failure
+   * no further one is started; it rejects with the first failure once those under way have ended.
    */
   async forEach<T>(
     items: Iterable<T>,
