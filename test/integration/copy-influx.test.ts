@@ -177,8 +177,12 @@ describe.skipIf(!needs(INFLUX_NAMES))('copying an InfluxDB 1.x', () => {
       const report = JSON.parse(outcome.out);
       expect(report.state).toBe('failed');
       expect(report.units).toMatchObject({ total: 4, done: 3, failed: 1 });
+      // Two writes are on their way at once: the first to arrive decides the field's type.
       expect(report.failures).toEqual([
-        expect.objectContaining({ unit: 'near 2024-01-31T23', code: 'POINTS_REFUSED' }),
+        expect.objectContaining({
+          unit: expect.stringMatching(/^near 2024-01-31T2[23]$/),
+          code: 'POINTS_REFUSED',
+        }),
       ]);
       expect(report.failures[0].message).toMatch(/refused 1 of 1 points.*type/);
       // Within one shard: over several, a server shows whole numbers as floats.
