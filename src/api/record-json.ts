@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { RecordBatch } from '../broker/index.ts';
+import { isJson } from '../model/index.ts';
 
 /**
  * `{"partition","offset","key","timestamp","value"}` of record i, on one line. Bytes that are no UTF-8 are
@@ -46,13 +47,4 @@ function valueJson(bytes: Buffer, start: number, end: number): Rendered {
   if (!isJson(text)) return { json: JSON.stringify(text), base64: false };
   // Inside JSON a raw line break can only be white space between tokens.
   return { json: /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, ' ') : text, base64: false };
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -4,6 +4,7 @@ export * from './alert-rule.ts';
 export * from './duration.ts';
 export * from './errors.ts';
 export * from './fleet.ts';
+export * from './json.ts';
 export * from './point.ts';
 export * from './point-time.ts';
 export * from './rollup.ts';

@@ -3,7 +3,7 @@
  * the reference several times, and is a tie or a difference (ties.ts). Ends with 1 when there is a difference.
  *
  *   node test/golden/kairos-diff/run.ts --diff FILE --reference URL --candidate URL [--seeds 9101-9110] [--count 500]
- *     [--times 8] [--cases FOLDER]
+ *     [--times 8] [--cases FOLDER --reference-telnet HOST:PORT --candidate-telnet HOST:PORT]
  */
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,8 @@ const { values: given } = parseArgs({
     count: { type: 'string', default: '500' },
     times: { type: 'string', default: '8' },
     cases: { type: 'string' },
+    'reference-telnet': { type: 'string' },
+    'candidate-telnet': { type: 'string' },
   },
 });
 const { diff, reference, candidate } = given;
@@ -100,7 +102,14 @@ const count = (output: string) => {
   totals.asked += Number(/ differ of (\d+)/.exec(output)?.[1]);
 };
 if (given.cases !== undefined) {
-  const output = await compared(['--count', '0', '--cases', given.cases]);
+  const telnet = ['reference-telnet', 'candidate-telnet'] as const;
+  const addresses = telnet.flatMap((name) => {
+    const address = given[name];
+    // kairos-diff leaves out what it can't ask, and says so only in passing.
+    if (address === undefined) throw new Error(`--cases needs --${name} HOST:PORT`);
+    return [`--${name}`, address];
+  });
+  const output = await compared(['--count', '0', '--cases', given.cases, ...addresses]);
   count(output);
   totals.differences += printedDifferences(output).length;
   process.stdout.write(`cases: ${output}`);

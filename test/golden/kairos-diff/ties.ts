@@ -4,6 +4,7 @@
  * but for the order of such texts, and of nothing else.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { isJson } from '../../../src/model/index.ts';
 
 export interface Answer {
   readonly status: number;
@@ -82,13 +83,4 @@ export function printedDifferences(output: string): PrintedDifference[] {
     path,
     body: isJson(body) ? body : undefined,
   }));
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
