@@ -6,10 +6,9 @@
  *
  * Everything is JSON: a job outlives the version that began it, and a person can read it with LMDB's own tools.
  */
-import { mkdirSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { FatalError, messageOf } from '../model/index.ts';
-import { incarnationOf } from '../runtime/index.ts';
+import { incarnationOf, makeDirectory } from '../runtime/index.ts';
 import type { JobFailure, JobState, Json, PlannedUnit, UnitOutcome } from './contract.ts';
 
 export interface JobRecord {
@@ -66,7 +65,7 @@ export class JobStore {
   static open(directory: string, nowMs: number): JobStore {
     let db: RootDatabase<unknown, Key>;
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectory(directory);
       // A commit then resolves once it is on the disk, not before.
       db = open<unknown, Key>({
         path: directory,

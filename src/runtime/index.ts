@@ -3,6 +3,7 @@ export * from './clock.ts';
 export * from './config.ts';
 export * from './incarnation.ts';
 export * from './log.ts';
+export * from './make-directory.ts';
 export * from './metrics.ts';
 export * from './nearest.ts';
 export * from './secret.ts';

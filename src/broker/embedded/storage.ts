@@ -4,7 +4,6 @@
  * other readers see it.
  */
 import { statfsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import {
@@ -14,6 +13,7 @@ import {
   RetriableError,
   type TidemarkError,
 } from '../../model/index.ts';
+import { makeDirectory } from '../../runtime/index.ts';
 
 export type Table = Database<Buffer, Buffer>;
 
@@ -70,7 +70,7 @@ export class Storage {
   static async open(directory: string): Promise<Storage> {
     const path = join(directory, 'log');
     try {
-      await mkdir(path, { recursive: true });
+      makeDirectory(path);
       const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
       const root = open<Buffer, Buffer>({
         path,

@@ -3,12 +3,11 @@
  * needed. A write is on the disk when it resolves. Keys, columns and values are byte for byte those of Cassandra's
  * `data_points`; the layout beneath is drawn in cells.ts and index-table.ts.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
-import { type Clock, systemClock, threadTurns } from '../../runtime/index.ts';
+import { type Clock, makeDirectory, systemClock, threadTurns } from '../../runtime/index.ts';
 import type { CellBatch } from '../kairos/cell-batch.ts';
 import { Gate } from '../kairos/gate.ts';
 import { unpacked } from '../kairos/packed-cells.ts';
@@ -75,7 +74,7 @@ class EmbeddedWideRows implements WideRows {
     if (this.#opened !== undefined) return;
     let root: RootDatabase;
     try {
-      mkdirSync(this.#directory, { recursive: true });
+      makeDirectory(this.#directory);
       root = open({
         path: this.#directory,
         noSubdir: false,
