@@ -98,6 +98,10 @@ export class EngineProcess {
     await this.#exited;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Stands still for so long, as a process on a machine that was suspended does; then goes on. */
   async sleep(ms: number): Promise<void> {
     this.#child.kill('SIGSTOP');
