@@ -174,21 +174,18 @@ describe('a running engine', () => {
   });
 
   test('has no backlog once all is stored', async () => {
-    const { sinks } = await getJson<{ sinks: { sink: string }[] }>(`${url}/v1/backlog`);
-    expect(sinks.map(({ sink }) => sink)).toEqual([
+    const names = [
       ...['history', 'kairos.votes', 'kairos.rollups'],
       ...['fleet-history', 'kairos.metrics', 'kairos.metrics-rollups'],
       ...['kairos.points', 'alerts-send-log'],
-    ]);
-    for (const sink of sinks)
-      expect(sink).toMatchObject({
-        points: 0,
-        bytes: 0,
-        dropped: 0,
-        rejected: 0,
-        breaker: 'closed',
-        lastError: null,
-      });
+    ];
+    const stored = { points: 0, bytes: 0, dropped: 0, rejected: 0 };
+    // An engine that watches itself may have just said something of a busy machine.
+    await expect
+      .poll(async () => (await getJson<{ sinks: object[] }>(`${url}/v1/backlog`)).sinks)
+      .toMatchObject(
+        names.map((sink) => ({ sink, ...stored, breaker: 'closed', lastError: null })),
+      );
   });
 
   test('replays into a named sink and changes nothing of what a right replay finds', async () => {
