@@ -24,7 +24,8 @@ export interface ScannedPage extends CellPage {
 
 export class CellScan {
   readonly #table: Database<boolean, Buffer>;
-  #packer = new CellPacker();
+  /** Used again for each page, which gets a copy. */
+  readonly #packer = new CellPacker();
   #nowMs = 0;
   /** Of the entry that LMDB is handing over: it reads a key, then its value. */
   #column = 0;
@@ -52,7 +53,7 @@ export class CellScan {
 
   /** At most `limit` cells that are not hidden at `nowMs`. */
   read(run: CellRun, limit: number, nowMs: number): ScannedPage {
-    this.#packer = new CellPacker();
+    this.#packer.clear();
     this.#nowMs = nowMs;
     let lastColumn = 0;
     for (const { value: isTaken } of this.#table.getRange(run)) {
@@ -60,7 +61,8 @@ export class CellScan {
       lastColumn = this.#column;
       if (this.#packer.count === limit) break;
     }
-    return { ...this.#packer.page, lastColumn };
+    const { bytes, count } = this.#packer.page;
+    return { bytes: Buffer.from(bytes), count, lastColumn };
   }
 
   /** False for a cell whose time is over. */

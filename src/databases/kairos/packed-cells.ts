@@ -74,6 +74,12 @@ export class CellPacker {
     this.count++;
   }
 
+  /** The page before it is written over. */
+  clear(): void {
+    this.#at = 0;
+    this.count = 0;
+  }
+
   get page(): CellPage {
     return { bytes: this.#bytes.subarray(0, this.#at), count: this.count };
   }

@@ -64,10 +64,27 @@ export async function* readRow(
   for await (const page of pages) yield decodePage(spec, row, page);
 }
 
+/** Doubles that columns of small pages are cut from: 64 KiB, which go when the last of their pages goes. */
+const STRETCH_DOUBLES = 8_192;
+let stretch = new Float64Array(0);
+let stretchUsed = 0;
+
+/** A column of its own costs the collector more than a small page's points are worth (0054). */
+function columnOfDoubles(count: number): Float64Array {
+  if (count > STRETCH_DOUBLES / 8) return new Float64Array(count);
+  if (stretchUsed + count > stretch.length) {
+    stretch = new Float64Array(STRETCH_DOUBLES);
+    stretchUsed = 0;
+  }
+  const from = stretchUsed;
+  stretchUsed += count;
+  return stretch.subarray(from, stretchUsed);
+}
+
 function decodePage(spec: RowSpec, { type, rowTimeMs }: RowKey, page: CellPage): PointPage {
   const { bytes, count } = page;
-  const times = new Float64Array(count);
-  const numbers = new Float64Array(count);
+  const times = columnOfDoubles(count);
+  const numbers = columnOfDoubles(count);
   if (type === DOUBLE_TYPE) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;
