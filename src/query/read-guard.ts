@@ -59,7 +59,8 @@ export class ReadGuard {
         ),
       readRow: (row, options) =>
         this.#guard(
-          () => store.readRow(row, options),
+          // A client's question, unlike a rollup task's, is answered again: what a cache keeps will do.
+          () => store.readRow(row, { ...options, mayBeCached: true }),
           (page) => this.#countPoints(page.times.length),
         ),
     };

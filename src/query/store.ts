@@ -48,6 +48,8 @@ export interface SeriesStore {
       readonly order: 'ascending' | 'descending';
       readonly limit?: number | undefined;
       readonly pagePoints?: number;
+      /** Points that were read a while ago will do, where the store keeps them. */
+      readonly mayBeCached?: boolean;
     },
   ): AsyncIterable<PointPage>;
 }

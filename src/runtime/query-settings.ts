@@ -1,4 +1,4 @@
-/** Settings of history, of `/api/v1` queries and of rollup tasks. */
+/** Settings of history, of `/api/v1` queries, of the cells kept for them and of rollup tasks. */
 import { choice, flag, section, whole } from './setting.ts';
 
 export const historySettings = section({
@@ -82,6 +82,36 @@ export const querySettings = section({
     default: 5_000,
     minimum: 0,
     maximum: 86_400_000,
+  }),
+});
+
+export const cellCacheSettings = section({
+  bytesMax: whole({
+    description:
+      'Memory for points that queries have read from Cassandra, about ten bytes each; the least used go first. 0: every query reads all its points anew, and sees at once what other servers of the keyspace write.',
+    environment: 'CASSANDRA_CELL_CACHE_BYTES_MAX',
+    unit: 'bytes',
+    default: 0,
+    minimum: 0,
+    maximum: 64 * 1_024 * 1_024 * 1_024,
+  }),
+  maxAgeMs: whole({
+    description:
+      'Points are read again when they were read so long ago: at most so late does a query see what another server writes into a time that is kept, and that a point’s life is over.',
+    environment: 'CASSANDRA_CELL_CACHE_MAX_AGE_MS',
+    unit: 'ms',
+    default: 600_000,
+    minimum: 1_000,
+    maximum: 604_800_000,
+  }),
+  settledMs: whole({
+    description:
+      'Points whose time is not yet so long ago are read each time, because others may still come beside them.',
+    environment: 'CASSANDRA_CELL_CACHE_SETTLED_MS',
+    unit: 'ms',
+    default: 600_000,
+    minimum: 0,
+    maximum: 604_800_000,
   }),
 });
 

@@ -4,7 +4,12 @@
  */
 import type { Static } from 'typebox';
 import { copySettings, migrateSettings } from './job-settings.ts';
-import { historySettings, querySettings, rollupSettings } from './query-settings.ts';
+import {
+  cellCacheSettings,
+  historySettings,
+  querySettings,
+  rollupSettings,
+} from './query-settings.ts';
 import {
   choice,
   choices,
@@ -144,6 +149,7 @@ const cassandraSettings = section({
     environment: 'CASSANDRA_TAG_INDEX',
     default: [],
   }),
+  cellCache: cellCacheSettings,
 });
 
 const sinkSettings = section({

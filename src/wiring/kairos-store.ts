@@ -85,7 +85,7 @@ export function parseReadCluster(text: string): ReadClusterAddress {
 
 function readClusterOf(text: string, { cassandra }: Settings, clock: Clock): ReadClusterOptions {
   const { hosts, keyspace, datacenter = cassandra.datacenter, ...span } = parseReadCluster(text);
-  const config = { ...cassandra, hosts, keyspace, datacenter };
+  const config = { ...cassandra, hosts, keyspace, datacenter, cellCache: undefined };
   const name = `${hosts.join(';')}/${keyspace}`;
   return { rows: cassandraWideRows({ config, clock }), name, ...span };
 }

@@ -7,11 +7,14 @@ import { type Clock, systemClock } from '../../runtime/index.ts';
 import { CassandraSession, type Unit, unit } from './cassandra-session.ts';
 import type { CellBatch } from './cell-batch.ts';
 import { unitsOfCells } from './cell-batches.ts';
+import { CellCache } from './cell-cache/cell-cache.ts';
+import type { KeptCells } from './cell-cache/kept-cells.ts';
 import type { CassandraConfig } from './config.ts';
 import { unpacked } from './packed-cells.ts';
 import { installPackedResults, packedPage } from './packed-results.ts';
 import type { RowKey } from './row-key.ts';
 import { METRIC_NAMES_KEY, SPEC_TYPE, TABLE_NAME } from './schema.ts';
+import { storedSpec } from './spec-rows.ts';
 import { statements } from './statements.ts';
 import { singleTagPair, tagCollectionHash } from './tag-hash.ts';
 import { sortTags, type TagList } from './tag-string.ts';
@@ -45,10 +48,15 @@ export function cassandraWideRows(options: CassandraWideRowsOptions): WideRows {
 class CassandraWideRows implements WideRows {
   readonly kind = 'cassandra';
   readonly #session: CassandraSession;
+  readonly #cache: CellCache | undefined;
 
   constructor({ config, clock = systemClock }: CassandraWideRowsOptions) {
     installPackedResults();
     this.#session = new CassandraSession(config, clock);
+    const { cellCache } = config;
+    if (cellCache !== undefined && cellCache.bytesMax > 0) {
+      this.#cache = new CellCache(cellCache, clock, async () => (await storedSpec(this)).unit);
+    }
   }
 
   connect(signal?: AbortSignal): Promise<void> {
@@ -61,18 +69,28 @@ class CassandraWideRows implements WideRows {
   }
 
   close(): Promise<void> {
+    this.#cache?.clear();
     return this.#session.close();
   }
 
-  writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]> {
-    return this.#session.writeUnits(unitsOfCells(batch), signal);
+  async writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]> {
+    try {
+      return await this.#session.writeUnits(unitsOfCells(batch), signal);
+    } finally {
+      this.#cache?.forgetCells(batch);
+    }
   }
 
   readCells(range: CellRange): Pages<StoredCell> {
     return unpacked(this.readCellPages(range));
   }
 
-  async *readCellPages(range: CellRange): AsyncGenerator<CellPage> {
+  readCellPages(range: CellRange): AsyncGenerator<CellPage | KeptCells> {
+    if (this.#cache === undefined || range.mayBeCached !== true) return this.#sentCells(range);
+    return this.#cache.read(range, (each) => this.#sentCells(each));
+  }
+
+  async *#sentCells(range: CellRange): AsyncGenerator<CellPage> {
     const pageCells = Math.min(range.pageCells ?? PAGE_CELLS, range.limit ?? PAGE_CELLS);
     if (pageCells < 1) return;
     const query =
@@ -88,16 +106,25 @@ class CassandraWideRows implements WideRows {
     }
   }
 
-  deleteCells({ key, first, last }: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void> {
-    return this.#session.write(statements.deleteCells, [
-      key,
-      first ?? FIRST_COLUMN,
-      last ?? LAST_COLUMN,
-    ]);
+  async deleteCells({
+    key,
+    first,
+    last,
+  }: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void> {
+    try {
+      const bounds = [first ?? FIRST_COLUMN, last ?? LAST_COLUMN];
+      await this.#session.write(statements.deleteCells, [key, ...bounds]);
+    } finally {
+      this.#cache?.forget(key, first, last);
+    }
   }
 
-  deleteRow(key: Buffer): Promise<void> {
-    return this.#session.write(statements.deleteRow, [key]);
+  async deleteRow(key: Buffer): Promise<void> {
+    try {
+      await this.#session.write(statements.deleteRow, [key]);
+    } finally {
+      this.#cache?.forget(key);
+    }
   }
 
   writeRowKeys(

@@ -1,6 +1,7 @@
 /** How to reach the Cassandra cluster that holds KairosDB's keyspace. Host, keyspace and sign-in are settings of the program. */
 import { FatalError } from '../../model/index.ts';
 import type { Secret } from '../../runtime/index.ts';
+import type { CellCacheConfig } from './cell-cache/cell-cache.ts';
 import type { RowTimeUnit } from './row-spec.ts';
 
 /** Cassandra's levels, the ones that make sense for single-key writes and reads. */
@@ -31,6 +32,8 @@ export interface CassandraConfig {
   readonly requestsInFlightMax?: number;
   /** Default 12,000. */
   readonly requestTimeoutMs?: number;
+  /** Cells that were read stay in memory. Default: none does. */
+  readonly cellCache?: CellCacheConfig | undefined;
   /** Copies of each row when `setup` makes the keyspace. Default 1, as KairosDB's. */
   readonly replicationFactor?: number;
   /** Column encoding when `setup` makes the keyspace; a stored spec wins. Default MILLISECONDS, as KairosDB 1.3. */

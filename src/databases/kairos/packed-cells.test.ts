@@ -32,7 +32,7 @@ test('a value without bytes, as a null is sent, counts as empty', () => {
     'hex',
   );
   const seen: number[][] = [];
-  eachCell({ bytes, count: 2 }, (...each) => seen.push(each));
+  eachCell({ bytes, count: 2 }, (i, column, _bytes, from, to) => seen.push([i, column, from, to]));
   expect(seen).toEqual([
     [0, 7, 12, 12],
     [1, 8, 24, 25],

@@ -6,6 +6,8 @@
  *   │ 00 00 00 04 │ column, 4  │ length, int32  │ value │ …     both lengths big-endian; -1 = no value
  *   └─────────────┴────────────┴────────────────┴───────┘
  */
+import { eachKeptCell, type KeptCells } from './cell-cache/kept-cells.ts';
+import { encodeColumn } from './column.ts';
 import type { CellPage, Pages, StoredCell } from './wide-rows.ts';
 
 /** Bytes of a cell beside its value. */
@@ -14,29 +16,33 @@ const SMALL_VALUE = 32;
 
 /** Calls `each` with where a value begins and ends. */
 export function eachCell(
-  { bytes, count }: CellPage,
-  each: (index: number, column: number, from: number, to: number) => void,
+  page: CellPage | KeptCells,
+  each: (index: number, column: number, bytes: Buffer, from: number, to: number) => void,
 ): void {
+  if ('runs' in page) {
+    eachKeptCell(page, each);
+    return;
+  }
+  const { bytes, count } = page;
   let at = 0;
   for (let i = 0; i < count; i++) {
     const column = bytes.readUInt32BE(at + 4);
     const from = at + CELL_HEAD_BYTES;
     at = from + Math.max(0, bytes.readInt32BE(at + 8));
-    each(i, column, from, at);
+    each(i, column, bytes, from, at);
   }
 }
 
 /** The same cells as objects, for what reads few of them. */
-export async function* unpacked(pages: AsyncIterable<CellPage>): Pages<StoredCell> {
+export async function* unpacked(pages: AsyncIterable<CellPage | KeptCells>): Pages<StoredCell> {
   for await (const page of pages) yield cellsOf(page);
 }
 
-export function cellsOf(page: CellPage): StoredCell[] {
+export function cellsOf(page: CellPage | KeptCells): StoredCell[] {
   const cells: StoredCell[] = [];
-  eachCell(page, (_index, _column, from, to) => {
-    const { bytes } = page;
+  eachCell(page, (_index, column, bytes, from, to) => {
     cells.push({
-      column: Buffer.from(bytes.subarray(from - 8, from - 4)),
+      column: encodeColumn(column),
       value: Buffer.from(bytes.subarray(from, to)),
     });
   });

@@ -1,4 +1,5 @@
 /** Reads the points of one row, a page at a time (spec §10). */
+import type { KeptCells } from './cell-cache/kept-cells.ts';
 import { columnOf, encodeColumn, isLegacyFloat, timestampOf } from './column.ts';
 import { CELL_HEAD_BYTES, eachCell } from './packed-cells.ts';
 import type { RowKey } from './row-key.ts';
@@ -27,6 +28,8 @@ export interface RowReadOptions extends Pick<RowQuery, 'fromMs' | 'toMs'> {
   /** Of this row. */
   readonly limit?: number | undefined;
   readonly pagePoints?: number;
+  /** As of a range of cells. */
+  readonly mayBeCached?: boolean;
 }
 
 /** The columns of a row that lie in a time range, both included; undefined when none can. */
@@ -56,8 +59,8 @@ export async function* readRow(
 ): AsyncGenerator<PointPage> {
   const columns = columnsWithin(spec, row.rowTimeMs, options);
   if (columns === undefined) return;
-  const { order = 'ascending', limit, pagePoints } = options;
-  const range = { key, ...columns, order, limit };
+  const { order = 'ascending', limit, pagePoints, mayBeCached = false } = options;
+  const range = { key, ...columns, order, limit, mayBeCached };
   const pages = rows.readCellPages(
     pagePoints === undefined ? range : { ...range, pageCells: pagePoints },
   );
@@ -81,28 +84,26 @@ function columnOfDoubles(count: number): Float64Array {
   return stretch.subarray(from, stretchUsed);
 }
 
-function decodePage(spec: RowSpec, { type, rowTimeMs }: RowKey, page: CellPage): PointPage {
-  const { bytes, count } = page;
+function decodePage(
+  spec: RowSpec,
+  { type, rowTimeMs }: RowKey,
+  page: CellPage | KeptCells,
+): PointPage {
+  const { count } = page;
   const times = columnOfDoubles(count);
   const numbers = columnOfDoubles(count);
   if (type === DOUBLE_TYPE) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let at = 0;
-    for (let i = 0; i < count; i++) {
-      times[i] = timestampOf(spec, rowTimeMs, view.getUint32(at + 4));
-      const from = at + CELL_HEAD_BYTES;
-      const length = view.getInt32(at + 8);
-      at = from + Math.max(0, length);
-      numbers[i] =
-        length >= 8
-          ? view.getFloat64(from)
-          : (decodeValue(type, bytes.subarray(from, at)) as number);
-    }
+    if ('runs' in page) {
+      eachCell(page, (i, column, bytes, from, to) => {
+        times[i] = timestampOf(spec, rowTimeMs, column);
+        numbers[i] = doubleAt(bytes, from, to);
+      });
+    } else decodeSentDoubles(spec, rowTimeMs, page, { times, numbers });
     return { times, numbers, values: 'doubles' };
   }
   /** From the first value on that a double can't stand for. */
   let values: KairosValue[] | undefined;
-  eachCell(page, (i, column, from, to) => {
+  eachCell(page, (i, column, bytes, from, to) => {
     times[i] = timestampOf(spec, rowTimeMs, column);
     const small = type === LONG_TYPE ? smallLongAt(bytes, from, to) : undefined;
     if (small !== undefined) {
@@ -117,3 +118,26 @@ function decodePage(spec: RowSpec, { type, rowTimeMs }: RowKey, page: CellPage):
   });
   return { times, numbers, values: values ?? 'longs' };
 }
+
+/** Most cells there are. */
+function decodeSentDoubles(
+  spec: RowSpec,
+  rowTimeMs: number,
+  { bytes, count }: CellPage,
+  { times, numbers }: Pick<PointPage, 'times' | 'numbers'>,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    times[i] = timestampOf(spec, rowTimeMs, view.getUint32(at + 4));
+    const from = at + CELL_HEAD_BYTES;
+    const length = view.getInt32(at + 8);
+    at = from + Math.max(0, length);
+    numbers[i] = length >= 8 ? view.getFloat64(from) : doubleAt(bytes, from, at);
+  }
+}
+
+const doubleAt = (bytes: Buffer, from: number, to: number): number =>
+  to - from >= 8
+    ? bytes.readDoubleBE(from)
+    : (decodeValue(DOUBLE_TYPE, bytes.subarray(from, to)) as number);

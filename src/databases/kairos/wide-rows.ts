@@ -18,6 +18,7 @@
  */
 import type { Rejection } from '../../delivery/index.ts';
 import type { CellBatch } from './cell-batch.ts';
+import type { KeptCells } from './cell-cache/kept-cells.ts';
 import type { RowKey } from './row-key.ts';
 import type { TagList } from './tag-string.ts';
 
@@ -53,6 +54,8 @@ export interface CellRange {
   readonly limit?: number | undefined;
   /** Most cells of one page, default 5,000. */
   readonly pageCells?: number;
+  /** Cells that a cache keeps will do, as old as its settings let them be. Default false: what the store has. */
+  readonly mayBeCached?: boolean;
 }
 
 export interface RowKeyEntry {
@@ -92,8 +95,8 @@ export interface WideRows {
    */
   writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]>;
   readCells(range: CellRange): Pages<StoredCell>;
-  /** The same as bytes, for what reads many. No page is empty. */
-  readCellPages(range: CellRange): AsyncIterable<CellPage>;
+  /** The same as bytes, for what reads many; `eachCell` reads either form. No page is empty. */
+  readCellPages(range: CellRange): AsyncIterable<CellPage | KeptCells>;
   /** Both bounds included; absent = open. */
   deleteCells(range: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void>;
   deleteRow(key: Buffer): Promise<void>;
