@@ -168,9 +168,9 @@ function padded(out: Buffer, to: number, value: number, digits: number): number 
   return to + digits;
 }
 
-/** The server keeps the outermost times for itself. */
+/** The server keeps the outermost times for itself. With a sign, or (the last) without one. */
 const isOutermost = (bytes: Buffer, at: number): boolean => {
-  if (bytes[at] !== 0xd3) return false;
+  if (bytes[at] !== 0xd3 && bytes[at] !== 0xcf) return false;
   const [high, low] = [bytes.readUInt32BE(at + 1), bytes.readUInt32BE(at + 5)];
   return (high === 0x80000000 && low < 2) || (high === 0x7fffffff && low === 0xffffffff);
 };
