@@ -4,10 +4,19 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const project = join(import.meta.dirname, '../..');
@@ -66,6 +75,8 @@ beforeAll(async () => {
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const sets = () => join(folder, 'caches', 'tidemark', 'compiled');
 
 interface Outcome {
   readonly code: number | null;
@@ -133,11 +144,15 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
   });
 
   it('Node runs with the young generation and the compile cache that the engine is measured with', async () => {
+    const caches: (string | undefined)[] = [];
     for (const bin of [join(checkout, 'bin', 'tidemark'), join(installed, 'bin', 'tidemark')]) {
       const { flags, cache } = await launch(bin, [], age).about;
       expect(flags).toContain('--max-semi-space-size=8');
-      expect(cache).toBe(join(folder, 'caches', 'tidemark', 'compiled'));
+      expect(dirname(cache ?? '')).toBe(sets());
+      caches.push(cache);
     }
+    // Each installation's own.
+    expect(new Set(caches).size).toBe(2);
   });
 
   it('SIGTERM reaches the program, which drains and exits 0', async () => {
@@ -159,8 +174,64 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
     const { pid } = await run.about;
     run.child.kill('SIGKILL');
     await run.outcome;
-    for (let i = 0; i < 100 && (await isRunning(pid)); i++) await sleep(20);
-    expect(await isRunning(pid)).toBe(false);
+    await expect.poll(() => isRunning(pid)).toBe(false);
+  });
+});
+
+describe('compiled code that nobody used for a month', () => {
+  const dayMs = 86_400_000;
+  const namesIn = async () => (await readdir(sets())).filter((name) => name !== '.tidied').sort();
+
+  /** A set as Node fills it, last used so long ago. */
+  async function makeSet(name: string, files: number, agoMs: number): Promise<void> {
+    const code = join(sets(), name, 'v24.0.0-x64-0');
+    await mkdir(code, { recursive: true });
+    for (let i = 0; i < files; i++) await writeFile(join(code, `${i}`), '');
+    const at = (Date.now() - agoMs) / 1_000;
+    await utimes(join(sets(), name), at, at);
+  }
+  const start = async () => launch(join(checkout, 'bin', 'tidemark'), [], 'new').outcome;
+
+  it('goes, some of it at each start, whoever starts beside, and what is in use stays', async () => {
+    await rm(sets(), { recursive: true, force: true });
+    await makeSet('long-ago', 500, 31 * dayMs);
+    await makeSet('lately', 1, 29 * dayMs);
+    await start();
+    // Not all at once: a command is waiting.
+    const some = await namesIn();
+    expect(some.some((name) => name.endsWith('long-ago'))).toBe(true);
+    expect(some).toContain('lately');
+    const outcomes = await Promise.all(Array.from({ length: 4 }, start));
+    expect(outcomes).toMatchObject(outcomes.map(() => ({ code: 0, stderr: '' })));
+    await expect
+      .poll(async () => {
+        await start();
+        return (await namesIn()).filter((name) => name.endsWith('long-ago'));
+      })
+      .toEqual([]);
+    expect(await readdir(join(sets(), 'lately', 'v24.0.0-x64-0'))).toEqual(['0']);
+    expect(await namesIn()).toHaveLength(2);
+  });
+
+  it('is looked for once a day', async () => {
+    await start();
+    await makeSet('found-tomorrow', 1, 31 * dayMs);
+    await start();
+    expect(await namesIn()).toContain('found-tomorrow');
+    const yesterday = (Date.now() - dayMs - 1_000) / 1_000;
+    await utimes(join(sets(), '.tidied'), yesterday, yesterday);
+    await start();
+    expect(await namesIn()).not.toContain('found-tomorrow');
+  });
+
+  it('is no longer what a start uses again', async () => {
+    const { cache = '' } = await launch(join(checkout, 'bin', 'tidemark'), [], 'new').about;
+    const old = (Date.now() - 31 * dayMs) / 1_000;
+    await utimes(cache, old, old);
+    await rm(join(sets(), '.tidied'), { force: true });
+    await start();
+    expect(await readdir(dirname(cache))).toContain(cache.slice(dirname(cache).length + 1));
+    expect((await readdir(cache)).length).toBeGreaterThan(0);
   });
 });
 
