@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeEngine, fakeEngine } from '../../test/support/fake-engine.ts';
+import { standIn } from '../../test/support/stand-in.ts';
 import { PoisonError } from '../model/index.ts';
 import { ManualClock, Secret } from '../runtime/index.ts';
 import { catalogue } from './errors.ts';
@@ -11,15 +12,26 @@ const NOW = Date.UTC(2026, 0, 2);
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 
 let engine: FakeEngine;
+/** For all tests that want no options of their own. */
+let usual: FastifyInstance;
 let app: FastifyInstance;
+beforeAll(async () => {
+  engine = await fakeEngine();
+  usual = await createServer(
+    standIn(() => engine),
+    { clock: new ManualClock(NOW) },
+  );
+});
 beforeEach(async () => {
   engine = await fakeEngine();
-  app = await createServer(engine, { clock: new ManualClock(NOW) });
+  app = usual;
 });
-afterEach(() => app.close());
+afterEach(async () => {
+  if (app !== usual) await app.close();
+});
+afterAll(() => usual.close());
 
 async function restart(options: ServerOptions): Promise<void> {
-  await app.close();
   app = await createServer(engine, options);
 }
 

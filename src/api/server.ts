@@ -171,7 +171,7 @@ export async function createServer(
           explanations,
         ];
   for (const plugin of plugins) {
-    await app.register((scope) => plugin(scope, context));
+    await app.register(named(plugin.name, (scope) => plugin(scope, context)));
   }
   const store = engine.kairos;
   if (store !== undefined) {
@@ -179,17 +179,25 @@ export async function createServer(
     const { queries } = options;
     const { ingest, answersQueries = true } = engine;
     await app.register(
-      (scope) => kairos(scope, { store, ingest, answersQueries, queries, clock, logger }),
-      {
-        prefix: '/api/v1',
-      },
+      named(kairos.name, (scope) =>
+        kairos(scope, { store, ingest, answersQueries, queries, clock, logger }),
+      ),
+      { prefix: '/api/v1' },
     );
   }
-  await app.register(docs);
-  if (options.kairosOnly !== true) await app.register(dashboard);
+  await app.register(named(docs.name, docs));
+  if (options.kairosOnly !== true) await app.register(named(dashboard.name, dashboard));
   await app.ready();
   return app;
 }
+
+type Plugin = (scope: FastifyInstance) => Promise<void>;
+
+/** One without a name of its own is looked for by fastify among all modules of the process. */
+const named = (name: string, plugin: Plugin): Plugin =>
+  Object.assign((scope: FastifyInstance) => plugin(scope), {
+    [Symbol.for('fastify.display-name')]: name,
+  });
 
 /** JSON bodies for routes that take an object; an empty one is no body. */
 function readJsonBodies(app: FastifyInstance): void {

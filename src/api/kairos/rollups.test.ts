@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions } from 'fastify';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fakeEngine } from '../../../test/support/fake-engine.ts';
+import { standIn } from '../../../test/support/stand-in.ts';
 import { embeddedWideRows } from '../../databases/embedded/index.ts';
 import { KairosStore } from '../../databases/kairos/index.ts';
 import { createServer } from '../server.ts';
@@ -13,13 +14,16 @@ let directory: string;
 let store: KairosStore;
 let app: FastifyInstance;
 
-beforeEach(async () => {
+beforeAll(async () => {
+  const kairos = standIn(() => store, ['rows']);
+  app = await createServer({ ...(await fakeEngine()), kairos });
+});
+beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'tidemark-rollups-api-'));
   store = new KairosStore({ rows: embeddedWideRows({ dataDirectory: directory }) });
-  app = await createServer({ ...(await fakeEngine()), kairos: store });
 });
+afterAll(() => app.close());
 afterEach(async () => {
-  await app.close();
   await store.close();
   rmSync(directory, { recursive: true });
 });
