@@ -43,7 +43,7 @@ describe.skipIf(!here)('with a cell cache on Cassandra', () => {
           },
         };
       },
-      (topic) => topic === 'aggregators' || topic === 'selection',
+      (topic) => topic === 'group-by' || topic === 'selection',
     );
   });
 
@@ -68,6 +68,15 @@ describe.skipIf(!here)('with a cell cache on Cassandra', () => {
       for (const store of opened) await store.close();
       await dropKeyspace(config);
     });
+
+    /** Of the stores that are opened from now on. */
+    async function encodeIn(unit: RowTimeUnit): Promise<void> {
+      const rows = cassandraWideRows({ config });
+      await rows.connect();
+      await rows.writeSpec('row_time_unit', unit);
+      await rows.writeSpec('row_width', unit === 'SECONDS' ? '1814400' : '1814400000');
+      await rows.close();
+    }
 
     const rangesOf = (minutes: number) => [
       { fromMs: BEGIN, toMs: BEGIN + minutes * MINUTE_MS },
@@ -100,10 +109,7 @@ describe.skipIf(!here)('with a cell cache on Cassandra', () => {
       ['LEGACY', 2],
       ['SECONDS', 0.001],
     ])('in %s reads every type of value alike', async (unit, columnsPerMs) => {
-      const bare = cassandraWideRows({ config });
-      await bare.connect();
-      await bare.writeSpec('row_time_unit', unit);
-      await bare.writeSpec('row_width', unit === 'SECONDS' ? '1814400' : '1814400000');
+      await encodeIn(unit);
       const [plain, cached] = [await open(false), await open(true)];
       const metric = `types.${unit.toLowerCase()}`;
       const values = (i: number) => [
@@ -130,7 +136,7 @@ describe.skipIf(!here)('with a cell cache on Cassandra', () => {
       };
       const key = encodeRowKey(row);
       const offset = (i: number) => BEGIN + i * 1_000 - row.rowTimeMs;
-      await bare.writeRowKeys([{ row, indexedTags: [], ttlSeconds: 0 }]);
+      await plain.rows.writeRowKeys([{ row, indexedTags: [], ttlSeconds: 0 }]);
       const isFloat = (i: number) => unit === 'LEGACY' && i % 3 === 0;
       const cells = Array.from({ length: 100 }, (_, i) => ({
         key,
@@ -138,19 +144,55 @@ describe.skipIf(!here)('with a cell cache on Cassandra', () => {
         value: Buffer.from(isFloat(i) ? '01412c0000' : i % 2 === 0 ? '' : '0123', 'hex'),
         ttlSeconds: 0,
       }));
-      expect(await bare.writeCells(batchOf(cells))).toEqual([]);
-      await bare.close();
+      expect(await plain.rows.writeCells(batchOf(cells))).toEqual([]);
       const expected = await everything(plain, metric);
       expect(expected.length).toBeGreaterThanOrEqual(5 * rangesOf(0).length);
       for (let i = 0; i < 2; i++) expect(await everything(cached, metric)).toEqual(expected);
     });
 
+    test('reads what is new of many series together', async () => {
+      await encodeIn('MILLISECONDS');
+      const [plain, cached] = [await open(false), await open(true)];
+      const metric = 'many';
+      const minutes = (from: number, to: number) =>
+        Array.from({ length: 60 * (to - from) }, (_, n) => ({
+          metric,
+          tags: { host: `host-${n % 60}` },
+          timestampMs: BEGIN + (from + Math.floor(n / 60)) * MINUTE_MS + (n % 60),
+          value: n / 8,
+        }));
+      expect(await plain.write(minutes(0, 40))).toEqual([]);
+      const read = async (store: KairosStore, toMs: number) => {
+        const found = [];
+        for await (const page of store.findRows({ metric, fromMs: BEGIN, toMs }))
+          found.push(...page);
+        return Promise.all(
+          found.map(async (each) => {
+            const seen: unknown[] = [];
+            const range = { fromMs: BEGIN, toMs, mayBeCached: true };
+            for await (const { times, numbers } of store.readRow(each, range))
+              seen.push(...times, ...numbers);
+            return [each.row.tags, seen.length, seen.sort()];
+          }),
+        );
+      };
+      // The last one is a burst, where few were expected.
+      for (const [from, to] of [
+        [0, 40],
+        [40, 43],
+        [43, 44],
+        [44, 300],
+      ] as const) {
+        if (from > 0) expect(await plain.write(minutes(from, to))).toEqual([]);
+        const toMs = BEGIN + to * MINUTE_MS;
+        const rows = await read(cached, toMs);
+        expect(rows).toHaveLength(60);
+        expect(rows).toEqual(await read(plain, toMs));
+      }
+    });
+
     test('shows its own writes and deletes at once, those of others when cells are too old', async () => {
-      const bare = cassandraWideRows({ config });
-      await bare.connect();
-      await bare.writeSpec('row_time_unit', 'MILLISECONDS');
-      await bare.writeSpec('row_width', '1814400000');
-      await bare.close();
+      await encodeIn('MILLISECONDS');
       const [other, cached] = [await open(false), await open(true)];
       const point = (minute: number, value: number) => ({
         metric: 'changes',

@@ -10,8 +10,9 @@ import { unitsOfCells } from './cell-batches.ts';
 import { CellCache } from './cell-cache/cell-cache.ts';
 import type { KeptCells } from './cell-cache/kept-cells.ts';
 import type { CassandraConfig } from './config.ts';
+import { JoinedReads } from './joined-reads.ts';
 import { unpacked } from './packed-cells.ts';
-import { installPackedResults, packedPage } from './packed-results.ts';
+import { installPackedResults, packedByRow, packedPage } from './packed-results.ts';
 import type { RowKey } from './row-key.ts';
 import { METRIC_NAMES_KEY, SPEC_TYPE, TABLE_NAME } from './schema.ts';
 import { storedSpec } from './spec-rows.ts';
@@ -49,6 +50,7 @@ class CassandraWideRows implements WideRows {
   readonly kind = 'cassandra';
   readonly #session: CassandraSession;
   readonly #cache: CellCache | undefined;
+  readonly #joined = new JoinedReads((...rows) => this.#cellsOfRows(...rows));
 
   constructor({ config, clock = systemClock }: CassandraWideRowsOptions) {
     installPackedResults();
@@ -87,7 +89,29 @@ class CassandraWideRows implements WideRows {
 
   readCellPages(range: CellRange): AsyncGenerator<CellPage | KeptCells> {
     if (this.#cache === undefined || range.mayBeCached !== true) return this.#sentCells(range);
-    return this.#cache.read(range, (each) => this.#sentCells(each));
+    return this.#cache.read(range, (each, isShort) =>
+      isShort ? this.#joinedCells(each) : this.#sentCells(each),
+    );
+  }
+
+  async *#joinedCells(range: CellRange): AsyncGenerator<CellPage> {
+    const { key, first = FIRST_COLUMN, last = LAST_COLUMN } = range;
+    const page = await this.#joined.read(key, first, last);
+    if (page === undefined || page.count > (range.pageCells ?? PAGE_CELLS)) {
+      yield* this.#sentCells(range);
+    } else if (page.count > 0) yield page;
+  }
+
+  async #cellsOfRows(
+    keys: readonly Buffer[],
+    first: Buffer,
+    last: Buffer,
+  ): Promise<ReadonlyMap<string, CellPage> | undefined> {
+    const params = [keys, first, last];
+    const options = { fetchSize: PAGE_CELLS };
+    const page = await this.#session.read(statements.readCellsOfRows, params, options);
+    if (page.pageState !== null && page.pageState !== undefined) return undefined;
+    return packedByRow(page.rows);
   }
 
   async *#sentCells(range: CellRange): AsyncGenerator<CellPage> {

@@ -93,3 +93,21 @@ export function packedPage(rows: readonly cassandra.types.Row[]): CellPage {
   }
   return packer.page;
 }
+
+/** Rows of key, column and value as a page of each key, by key as latin1. */
+export function packedByRow(rows: readonly cassandra.types.Row[]): ReadonlyMap<string, CellPage> {
+  const packers = new Map<string, CellPacker>();
+  for (const row of rows) {
+    const key = (row.key as Buffer).toString('latin1');
+    let packer = packers.get(key);
+    if (packer === undefined) {
+      packer = new CellPacker(256);
+      packers.set(key, packer);
+    }
+    const value = row.value as Buffer | null;
+    packer.add((row.column1 as Buffer).readUInt32BE(0), value ?? NO_VALUE, 0, value?.length ?? 0);
+  }
+  return new Map([...packers].map(([key, packer]) => [key, packer.page]));
+}
+
+const NO_VALUE = Buffer.alloc(0);

@@ -9,6 +9,8 @@ export const statements = {
   writeCell: 'INSERT INTO data_points (key, column1, value) VALUES (?, ?, ?) USING TTL ?',
   readCells: `SELECT ${PACKED_CELL} FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 ASC LIMIT ?`,
   readCellsBackwards: `SELECT ${PACKED_CELL} FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 DESC LIMIT ?`,
+  readCellsOfRows:
+    'SELECT key, column1, value FROM data_points WHERE key IN ? AND column1 >= ? AND column1 <= ?',
   deleteCells: 'DELETE FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ?',
   deleteRow: 'DELETE FROM data_points WHERE key = ?',
 

@@ -302,6 +302,28 @@ test('what others write shows when the cells kept are too old, and no later', as
   expect(await ask(cache, store, asked)).toEqual([[3 * STEP, 'again']]);
 });
 
+test('a gap is short when few cells are to be expected, by those before it', async () => {
+  const { store, cache } = filled();
+  const gaps: boolean[] = [];
+  const asked = async (first: number, last: number, limit?: number) => {
+    gaps.length = 0;
+    const range = rangeOf({ row: 0, first, last, limit });
+    await cellsOf(
+      cache.read(range, (each, isShort) => {
+        gaps.push(isShort);
+        return store.read(each);
+      }),
+    );
+    return gaps;
+  };
+  expect(await asked(5, 20)).toEqual([false]);
+  expect(await asked(5, 30)).toEqual([true]);
+  expect(await asked(5, 40, 30)).toEqual([false]);
+  expect(await asked(5, 5_000)).toEqual([false]);
+  // Nothing stands before it.
+  expect(await asked(0, 30)).toEqual([false]);
+});
+
 test('a limited read keeps what it has seen', async () => {
   const { store, cache } = filled();
   await ask(cache, store, { row: 0, limit: 10 });

@@ -30,11 +30,15 @@ export interface CellCacheConfig {
 const STRETCH_CELLS = 1_024;
 const STRETCH_BYTES = 16 * 1_024;
 const PAGE_CELLS = 5_000;
+/** A gap where no more cells are expected is short, and so many must stand before it to expect any. */
+const SHORT_CELLS = 100;
+const SAMPLE_CELLS = 8;
 const COLUMN_MAX = 0xffff_ffff;
 /** Time settles in steps, so that a stretch does not grow with each reading. */
 const SETTLED_STEP_MS = 60_000;
 
-type Read = (range: CellRange) => AsyncIterable<CellPage>;
+/** `isShort`: only few cells are expected. */
+type Read = (range: CellRange, isShort: boolean) => AsyncIterable<CellPage>;
 
 /** A read of the store under way, and the columns of which it may keep cells. */
 interface Reading {
@@ -72,7 +76,7 @@ export class CellCache {
     this.#unit ??= await this.#unitOf();
     const settled = settledColumn(range.key, this.#unit, this.#settledMs());
     if (range.order === 'descending' || settled < 0) {
-      yield* read(range);
+      yield* read(range, false);
       return;
     }
     const key = range.key.toString('latin1');
@@ -202,7 +206,8 @@ export class CellCache {
     try {
       const limit = left === Number.POSITIVE_INFINITY ? undefined : left;
       const bounds = { first: columnBytes(from), last: columnBytes(to), limit };
-      for await (const page of read({ ...range, ...bounds })) {
+      const isShort = limit === undefined && this.#isShort(key, from, to);
+      for await (const page of read({ ...range, ...bounds }, isShort)) {
         cellsPastCache(page.count);
         if (known <= reading.to && !reading.isOvertaken) {
           const end = lastColumn(page);
@@ -265,6 +270,14 @@ export class CellCache {
       else this.#stretches.add(key, at, end, atMs, packer);
       at = end + 1;
     }
+  }
+
+  /** Whether few cells lie between two columns, if they go on as in the stretch before. */
+  #isShort(key: string, from: number, to: number): boolean {
+    const before = from === 0 ? undefined : this.#stretchEndingAt(key, from - 1);
+    if (before === undefined || before.count < SAMPLE_CELLS) return false;
+    const cellsPerColumn = before.count / (before.to - before.from + 1);
+    return (to - from + 1) * cellsPerColumn <= SHORT_CELLS;
   }
 
   #stretchEndingAt(key: string, column: number): Stretch | undefined {
