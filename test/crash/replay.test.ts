@@ -144,10 +144,10 @@ async function progressOf(engine: EngineProcess, id: string): Promise<number | u
 
 async function ended(engine: EngineProcess, id: string): Promise<ReplayJob> {
   const url = await engine.url();
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 2_400; tries++) {
     const job = await getJson<ReplayJob>(`${url}/v1/replays/${id}`);
     if (job.state !== 'running') return job;
     await systemClock.sleep(50);
   }
-  throw new Error('the replay is not done within 30 s');
+  throw new Error('the replay is not done within two minutes');
 }

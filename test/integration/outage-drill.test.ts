@@ -36,11 +36,11 @@ function heldBytes(): number {
 }
 
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1_200; tries++) {
+  for (let tries = 0; tries < 2_400; tries++) {
     if (await condition()) return;
     await systemClock.sleep(50);
   }
-  throw new Error(`not within 60 s: ${what}`);
+  throw new Error(`not within two minutes: ${what}`);
 }
 
 /** Once work under way is done and buffers are swept, which happens beside us: as little as ten looks find. */
