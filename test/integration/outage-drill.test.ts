@@ -64,7 +64,9 @@ const lineOf = ({ tags, fields, timestampNs }: Point): string =>
   );
 
 describe.skipIf(!needs(INFLUX_NAMES))('InfluxDB in every kind of trouble', () => {
-  test('gets each of 120,000 votes once, while memory stays flat and no other sink waits', async () => {
+  test('gets each of 120,000 votes once, while memory stays flat and no other sink waits', {
+    timeout: 300_000,
+  }, async () => {
     const config = influxFromEnvironment();
     const names = runNames(newRun());
     const bucket = names.bucket('vote-latencies-raw');
