@@ -67,7 +67,9 @@ export interface EmbeddedBroker extends Broker {
 }
 
 const READ_BYTES_MAX = 1024 ** 2;
-const FORMAT = 1;
+/** 2: changes of state may wait packed (redo.ts). What 1 wrote is read as it is. */
+const FORMAT = 2;
+const FORMATS_READ = ['1', '2'];
 const FORMAT_KEY = Buffer.from('format');
 const CHECK_KEY = Buffer.from('check');
 
@@ -124,12 +126,12 @@ class LogBroker implements EmbeddedBroker {
   async start(): Promise<void> {
     const { meta } = this.#storage.tables;
     const format = meta.get(FORMAT_KEY)?.toString();
-    if (format !== undefined && format !== String(FORMAT))
+    if (format !== undefined && !FORMATS_READ.includes(format))
       throw new FatalError(
-        `The log in ${this.#storage.path} has format ${format}, this version reads ${FORMAT}: use the version that wrote it, or an empty directory.`,
+        `The log in ${this.#storage.path} has format ${format}, this version reads ${FORMATS_READ.join(' and ')}: use the version that wrote it, or an empty directory.`,
         { code: 'LOG_FORMAT_UNKNOWN', context: { path: this.#storage.path, format } },
       );
-    if (format === undefined)
+    if (format !== String(FORMAT))
       await this.#writer.run({
         bytes: 0,
         stage: (stage) => stage.put(meta, FORMAT_KEY, Buffer.from(String(FORMAT))),

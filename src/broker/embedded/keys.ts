@@ -13,6 +13,7 @@
  *   state       state number u32, 00                                → meta of the last epoch
  *               state number u32, 01, key                           → value
  *               state number u32, 02, sha256 of a long key          → key length u32 LE, key, value
+ *   redo        state number u32, sequence u32                    → changes of the state, packed (redo.ts)
  *   trash       kind, number u32                                    → empty: what deleteNamespace has still to clear
  *   meta        name                                                → format, numbers f64 LE
  *   claims      "claim", its version counting owners                → JSON of owner.ts, empty when nobody runs
@@ -91,6 +92,13 @@ export function f64(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(8);
   bytes.writeDoubleLE(value, 0);
   return bytes;
+}
+
+export function redoKey(state: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeUInt32BE(state, 0);
+  key.writeUInt32BE(sequence, 4);
+  return key;
 }
 
 const META = 0;

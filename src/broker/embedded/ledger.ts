@@ -3,20 +3,12 @@
  * ledger's fence is the one stored. Fences are numbers that are never given twice.
  */
 import { FatalError, FencedError, RetriableError } from '../../model/index.ts';
-import { threadTurns } from '../../runtime/index.ts';
 import type { EpochCommit, LedgerOptions, TaskLedger, TopicPartition } from '../contract.ts';
 import { type Appender, bytesOf, checkOffset } from './appender.ts';
-import {
-  decodeEntry,
-  encodeEntry,
-  f64,
-  metaKey,
-  namedPartitionKey,
-  stateStart,
-  u32,
-} from './keys.ts';
+import { decodeEntry, f64, metaKey, namedPartitionKey, stateStart, u32 } from './keys.ts';
+import { Redo } from './redo.ts';
 import type { Stage } from './stage.ts';
-import type { Table, Tables, Write } from './storage.ts';
+import type { Table, Tables } from './storage.ts';
 import { checkName, type Topics } from './topics.ts';
 import type { Writer } from './writer.ts';
 
@@ -36,8 +28,6 @@ export interface LedgerParts {
 const LEDGER_ID_BYTES_MAX = 1000;
 /** Entries handed over between two turns of the event loop while restoring. */
 const ENTRIES_PER_TURN = 4096;
-/** State entries made ready to write in one turn: less than 1 ms. */
-const ENCODED_PER_TURN = 512;
 
 /** Fences whoever had the ledger before; resolves once that is on disk. */
 export async function openLedger(parts: LedgerParts, options: LedgerOptions): Promise<TaskLedger> {
@@ -77,6 +67,7 @@ class EmbeddedLedger implements TaskLedger {
   readonly #key: Buffer;
   readonly #fence: number;
   readonly #state: number;
+  readonly #redo: Redo;
   #committing = false;
   #closed = false;
 
@@ -92,6 +83,11 @@ class EmbeddedLedger implements TaskLedger {
     this.#key = key;
     this.#fence = fence;
     this.#state = state;
+    this.#redo = new Redo({
+      ...parts,
+      state,
+      assertOwned: (stage) => this.#assertOwned(stage.getShared(stage.tables.ledgers, key)),
+    });
   }
 
   async restore(
@@ -102,6 +98,7 @@ class EmbeddedLedger implements TaskLedger {
     offsets: (TopicPartition & { offset: number | undefined })[];
   }> {
     const { state, groups } = this.#parts.tables;
+    await this.#redo.fold();
     const end = u32(this.#state + 1);
     const first = stateStart(this.#state);
     const total = onProgress ? state.getKeysCount({ start: first, end }) : 0;
@@ -144,11 +141,12 @@ class EmbeddedLedger implements TaskLedger {
       });
     this.#committing = true;
     try {
-      const changes = await this.#encoded(epoch.state);
+      const packed = await this.#redo.pack(epoch.state);
       await this.#parts.writer.run({
         bytes: epochBytes(epoch),
-        stage: (stage) => this.#stage(stage, epoch, changes),
+        stage: (stage) => this.#stage(stage, epoch, packed),
       });
+      this.#redo.written(packed);
     } finally {
       this.#committing = false;
     }
@@ -158,18 +156,7 @@ class EmbeddedLedger implements TaskLedger {
     this.#closed = true;
   }
 
-  /** What can be done before the write, with the event loop free in between. */
-  async #encoded(changes: EpochCommit['state']): Promise<readonly Write[]> {
-    const table = this.#parts.tables.state;
-    const writes: Write[] = [];
-    for (const change of changes) {
-      if (writes.length % ENCODED_PER_TURN === ENCODED_PER_TURN - 1) await threadTurns.next();
-      writes.push({ table, ...encodeEntry(this.#state, change.key, change.value) });
-    }
-    return writes;
-  }
-
-  #stage(stage: Stage, epoch: EpochCommit, changes: readonly Write[]): void {
+  #stage(stage: Stage, epoch: EpochCommit, packed: readonly Buffer[]): void {
     const { state, groups, ledgers } = stage.tables;
     this.#assertOwned(stage.getShared(ledgers, this.#key));
     for (const { topic, partition, offset } of epoch.offsets) {
@@ -179,7 +166,7 @@ class EmbeddedLedger implements TaskLedger {
     const append = this.#parts.appender.prepare(epoch.appends, ({ topic }) => topic);
     // From here on nothing refuses.
     append(stage);
-    for (const change of changes) stage.writes.push(change);
+    this.#redo.stage(stage, packed);
     stage.put(state, metaKey(this.#state), epoch.meta);
     for (const { topic, partition, offset } of epoch.offsets)
       stage.put(groups, this.#offsetKey(topic, partition), f64(offset));

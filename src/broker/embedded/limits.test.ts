@@ -205,11 +205,11 @@ test('a closed broker refuses everything, ends waiting reads and stops its consu
   await broker.close();
 });
 
-test('a log of another format is refused and left alone', async () => {
+test('a log of another format is refused and left alone, an older one is taken over', async () => {
   const { broker, directory, reopen } = await openTemporaryBroker();
   await broker.close();
   await tamper(directory, ({ tables }) => {
-    void tables.meta.put(Buffer.from('format'), Buffer.from('2'));
+    void tables.meta.put(Buffer.from('format'), Buffer.from('3'));
   });
   await expect(reopen()).rejects.toMatchObject({ code: 'LOG_FORMAT_UNKNOWN' });
   await tamper(directory, ({ tables }) => {

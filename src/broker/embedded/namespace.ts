@@ -76,8 +76,9 @@ export async function emptyTrash(storage: Storage, writer: Writer): Promise<void
   for (const { key, value } of [...tables.trash.getRange({ start: NAME_START })]) {
     const trash = key as Buffer;
     const number = trash.subarray(1);
-    if (trash[0] === STATE) await clear(writer, tables.state, number);
-    else {
+    if (trash[0] === STATE) {
+      for (const table of [tables.redo, tables.state]) await clear(writer, table, number);
+    } else {
       for (const table of [tables.log, tables.times]) await clear(writer, table, number);
       await clearHeads(writer, tables.heads, number, JSON.parse(value.toString()) as StoredTopic);
     }

@@ -32,6 +32,7 @@ const tableNames = [
   'ledgers',
   'changelogs',
   'state',
+  'redo',
   'trash',
 ] as const;
 
