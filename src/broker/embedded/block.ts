@@ -82,14 +82,18 @@ export class BlockBuilder {
 
   /** The block's bytes, covering `base` … `next` (exclusive). */
   finish(next: number): Buffer {
+    const block = this.unplaced();
+    place(block, { base: this.base, next, timestampMs: this.#timestamps[0] ?? 0 });
+    return block;
+  }
+
+  /** The block's bytes but for where it lies: `place` adds that. */
+  unplaced(): Buffer {
     const count = this.#offsets.length;
     const flags = (this.#dense ? 0 : HAS_OFFSETS) | (this.#sameTimestamp ? 0 : HAS_TIMESTAMPS);
     const tableBytes = count * (8 + (this.#dense ? 0 : 4) + (this.#sameTimestamp ? 0 : 8));
     const block = Buffer.allocUnsafeSlow(HEADER_BYTES + tableBytes + this.#dataBytes);
     block.writeUInt32LE(MAGIC, 0);
-    block.writeDoubleLE(this.base, 8);
-    block.writeDoubleLE(next, 16);
-    block.writeDoubleLE(this.#timestamps[0] ?? 0, 24);
     block.writeUInt32LE(count, 32);
     block.writeUInt32LE(flags, 36);
     let table = HEADER_BYTES + 8 * count;
@@ -111,9 +115,19 @@ export class BlockBuilder {
       keyLengths = put(this.#keys[i] as Bytes, keyLengths);
       valueLengths = put(this.#values[i] as Bytes, valueLengths);
     }
-    block.writeUInt32LE(crc32(block.subarray(8)), 4);
     return block;
   }
+}
+
+/** `timestampMs`: of all its records; has no meaning for a block with a timestamp column. */
+export function place(
+  block: Buffer,
+  { base, next, timestampMs }: { base: number; next: number; timestampMs: number },
+): void {
+  block.writeDoubleLE(base, 8);
+  block.writeDoubleLE(next, 16);
+  block.writeDoubleLE(timestampMs, 24);
+  block.writeUInt32LE(crc32(block.subarray(8)), 4);
 }
 
 function copyInto(target: Buffer, bytes: Buffer, at: number): number {

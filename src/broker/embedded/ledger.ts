@@ -142,9 +142,10 @@ class EmbeddedLedger implements TaskLedger {
     this.#committing = true;
     try {
       const packed = await this.#redo.pack(epoch.state);
+      const append = await this.#parts.appender.draft(epoch.appends, ({ topic }) => topic);
       await this.#parts.writer.run({
         bytes: epochBytes(epoch),
-        stage: (stage) => this.#stage(stage, epoch, packed),
+        stage: (stage) => this.#stage(stage, epoch, { packed, append }),
       });
       this.#redo.written(packed);
     } finally {
@@ -156,16 +157,15 @@ class EmbeddedLedger implements TaskLedger {
     this.#closed = true;
   }
 
-  #stage(stage: Stage, epoch: EpochCommit, packed: readonly Buffer[]): void {
+  #stage(stage: Stage, epoch: EpochCommit, { packed, append }: Prepared): void {
     const { state, groups, ledgers } = stage.tables;
     this.#assertOwned(stage.getShared(ledgers, this.#key));
     for (const { topic, partition, offset } of epoch.offsets) {
       this.#parts.topics.partition(topic, partition);
       checkOffset(offset, { topic, partition });
     }
-    const append = this.#parts.appender.prepare(epoch.appends, ({ topic }) => topic);
-    // From here on nothing refuses.
     append(stage);
+    // From here on nothing refuses.
     this.#redo.stage(stage, packed);
     stage.put(state, metaKey(this.#state), epoch.meta);
     for (const { topic, partition, offset } of epoch.offsets)
@@ -185,6 +185,12 @@ class EmbeddedLedger implements TaskLedger {
   #offsetKey(topic: string, partition: number): Buffer {
     return namedPartitionKey([this.#options.group, topic], partition);
   }
+}
+
+/** What of an epoch was made ready before its write. */
+interface Prepared {
+  readonly packed: readonly Buffer[];
+  readonly append: (stage: Stage) => void;
 }
 
 const ZERO = Buffer.from([0]);

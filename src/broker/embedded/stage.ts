@@ -2,7 +2,7 @@
  * What one write is going to make true: drafts of partition heads, the blocks being filled, and plain puts.
  * Operations of one write see each other's drafts through it; nothing outside changes before it is on disk.
  */
-import { type Block, BlockBuilder, type Bytes } from './block.ts';
+import { type Block, BlockBuilder, type BlockHeader, type Bytes, place } from './block.ts';
 import { blockKey, f64, timeKey } from './keys.ts';
 import type { Table, Tables, Write } from './storage.ts';
 import type { Tail } from './tail.ts';
@@ -20,6 +20,15 @@ export const decodeTimeEntry = (entry: Buffer) => ({
   timestampMs: entry.readDoubleLE(0),
   bytes: entry.readUInt32LE(8),
 });
+
+/** A block of records that have no offsets yet. */
+export interface BlockDraft {
+  readonly partition: Partition;
+  readonly bytes: Buffer;
+  readonly count: number;
+  /** The highest of its records; undefined where they get the time of the append. */
+  readonly timestampMs: number | undefined;
+}
 
 export class Stage {
   readonly tables: Tables;
@@ -95,6 +104,18 @@ export class Stage {
     return offset;
   }
 
+  /** Adds a drafted block behind all other records of its partition. */
+  appendDraft({ partition, bytes, count, timestampMs }: BlockDraft, nowMs: number): void {
+    const builder = this.#builders.get(partition);
+    if (builder) this.#close(partition, builder);
+    this.#appended.add(partition);
+    const { nextOffset: base, timestampMs: before } = this.head(partition);
+    const time = timestampMs ?? Math.max(nowMs, before);
+    const next = base + count;
+    place(bytes, { base, next, timestampMs: time });
+    this.#put(partition, bytes, { base, next, count }, time);
+  }
+
   /** Runs once the write is on disk, after heads have moved. */
   afterwards(action: () => void): void {
     this.#afterwards.push(action);
@@ -121,23 +142,24 @@ export class Stage {
     const { base } = builder;
     const next = base + builder.count;
     const block = builder.finish(next);
-    this.#blocks.push({
-      partition,
-      block: { bytes: block, header: { base, next, count: builder.count } },
-    });
+    this.#put(partition, block, { base, next, count: builder.count }, builder.timestampMax);
+  }
+
+  #put(partition: Partition, bytes: Buffer, header: BlockHeader, timestampMax: number): void {
+    this.#blocks.push({ partition, block: { bytes, header } });
     const head = this.head(partition);
-    const timestampMs = Math.max(head.timestampMs, builder.timestampMax);
-    this.put(this.tables.log, blockKey(partition.key, base), block);
+    const timestampMs = Math.max(head.timestampMs, timestampMax);
+    this.put(this.tables.log, blockKey(partition.key, header.base), bytes);
     this.put(
       this.tables.times,
-      timeKey(partition.key, timestampMs, base),
-      encodeTimeEntry(builder.timestampMax, block.length),
+      timeKey(partition.key, timestampMs, header.base),
+      encodeTimeEntry(timestampMax, bytes.length),
     );
     this.setHead(partition, {
-      nextOffset: next,
+      nextOffset: header.next,
       timestampMs,
-      bytes: head.bytes + block.length,
-      dirtyBytes: head.dirtyBytes + block.length,
+      bytes: head.bytes + bytes.length,
+      dirtyBytes: head.dirtyBytes + bytes.length,
     });
   }
 

@@ -140,11 +140,7 @@ export class Topics {
   /** Throws FatalError UNKNOWN_TOPIC. */
   get(name: string): Topic {
     const topic = this.#byName.get(name);
-    if (!topic)
-      throw new FatalError(
-        `There is no topic "${name}": make it with \`tidemark setup\` or createTopics, or mend the name.`,
-        { code: 'UNKNOWN_TOPIC', context: { topic: name } },
-      );
+    if (!topic) throw unknownTopic(name);
     return topic;
   }
 
@@ -175,6 +171,12 @@ export class Topics {
       }));
   }
 }
+
+export const unknownTopic = (name: string): FatalError =>
+  new FatalError(
+    `There is no topic "${name}": make it with \`tidemark setup\` or createTopics, or mend the name.`,
+    { code: 'UNKNOWN_TOPIC', context: { topic: name } },
+  );
 
 const PARTITIONS_MAX = 10_000;
 
