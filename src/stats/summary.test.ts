@@ -63,6 +63,37 @@ test('merged parts are the whole', () => {
   );
 });
 
+test('many merged at once say the same as merged one after the other', () => {
+  // Few enough distinct values that nothing is blended, and then the order of merges has no say.
+  const value = fc.oneof(
+    { weight: 5, arbitrary: fc.integer({ min: 0, max: 90 }) },
+    fc.constantFrom(-3, 0.5, 1_023, 1_024, 1e12, -0),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.array(value, { maxLength: 300 }), { maxLength: 20 }), (parts) => {
+      const summaries = parts.map(summaryOf);
+      const one = new Summary();
+      for (const summary of summaries) one.merge(summary);
+      for (const merged of [Summary.merged(summaries), Summary.merged(summaries)])
+        expect(merged.toBytes()).toEqual(one.toBytes());
+      expect(summaries.map((summary) => summary.toBytes())).toEqual(
+        parts.map((part) => summaryOf(part).toBytes()),
+      );
+    }),
+  );
+});
+
+test('many merged at once err no more than 0.01 where values are blended', () => {
+  const all = Array.from({ length: 40_000 }, (_, i) => ((i * 7_919) % 40_000) / 3);
+  const parts = Array.from({ length: 80 }, (_, part) =>
+    summaryOf(all.slice(part * 500, part * 500 + 500)),
+  );
+  const merged = Summary.merged(parts);
+  expect(merged.count).toBe(40_000);
+  for (const q of [0.5, 0.95, 0.99])
+    expect(Math.abs((merged.quantile(q) * 3) / 40_000 - q)).toBeLessThan(0.01);
+});
+
 test('stored and restored anywhere, a summary goes on as if it had never stopped', () => {
   fc.assert(
     fc.property(values, fc.nat(), (all, at) => {

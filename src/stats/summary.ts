@@ -62,6 +62,20 @@ export class Summary {
     this.digest.merge(other.digest);
   }
 
+  /** All of them in one: see `TDigest.merged`. */
+  static merged(summaries: readonly Summary[]): Summary {
+    const merged = new Summary(TDigest.merged(summaries.map(({ digest }) => digest)));
+    const before = { count: 0, sum: 0 };
+    for (const summary of summaries) {
+      const { count } = summary.digest;
+      merged.#deviations += summary.#deviations + deviationBetween(before, summary);
+      before.count += count;
+      before.sum += summary.#sum;
+    }
+    merged.#sum = before.sum;
+    return merged;
+  }
+
   /** See `TDigest.quantile`. */
   quantile(q: number): number {
     return this.digest.quantile(q);
@@ -70,6 +84,11 @@ export class Summary {
   /** Several quantiles for little more than the price of one. */
   quantiles(qs: readonly number[]): number[] {
     return this.digest.quantiles(qs);
+  }
+
+  /** See `TDigest.quantilesInto`. */
+  quantilesInto(qs: readonly number[], columns: readonly Float64Array[], at: number): void {
+    this.digest.quantilesInto(qs, columns, at);
   }
 
   clone(): Summary {

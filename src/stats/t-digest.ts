@@ -39,6 +39,9 @@ const WAITING = new ScratchCells();
 const MINE = new ScratchCells();
 const THEIRS = new ScratchCells();
 const MERGED = new ScratchCells();
+/** How often each whole number was found, while digests are merged; zeros otherwise. */
+const COUNTED_BELOW = 1_024;
+const COUNTS = new Float64Array(COUNTED_BELOW);
 
 /**
  * State: `cells` holds pairs (mean, weight), ascending by mean. A positive weight says that all of the cell's
@@ -127,6 +130,37 @@ export class TDigest {
   }
 
   /**
+   * All of them in one, as if added one after the other; what is whole and small is counted by value, so that thousands
+   * of digests of latencies take a fraction of the time of as many merges.
+   */
+  static merged(digests: Iterable<TDigest>): TDigest {
+    const merged = new TDigest();
+    let countsEnd = 0;
+    for (const digest of digests) {
+      if (digest.#blended) {
+        merged.merge(digest);
+        continue;
+      }
+      const cells = digest.#cells;
+      for (let i = 0; i < digest.#length; i += 2) {
+        const value = cells[i] as number;
+        const weight = cells[i + 1] as number;
+        if (value >= 0 && value < COUNTED_BELOW && Math.floor(value) === value) {
+          COUNTS[value] = (COUNTS[value] as number) + weight;
+          if (value >= countsEnd) countsEnd = value + 1;
+        } else merged.add(value, weight);
+      }
+      for (let i = 0; i < digest.#pendingCount; i++) merged.add(digest.#pending[i] as number);
+    }
+    for (let value = 0; value < countsEnd; value++) {
+      const weight = COUNTS[value] as number;
+      if (weight > 0) merged.add(value, weight);
+      COUNTS[value] = 0;
+    }
+    return merged;
+  }
+
+  /**
    * The value below which a share `q` (0 … 1) of the values lies, interpolated between the middles of ranks
    * (see quantile.ts). Exact while nothing was blended. NaN when empty.
    */
@@ -138,6 +172,13 @@ export class TDigest {
   quantiles(qs: readonly number[]): number[] {
     const view = this.#view(MINE);
     return qs.map((q) => quantileOfCells(view, this.#count, q));
+  }
+
+  /** As `quantiles`, into the places of `columns` at `at`: makes no garbage. */
+  quantilesInto(qs: readonly number[], columns: readonly Float64Array[], at: number): void {
+    const view = this.#view(MINE);
+    for (let i = 0; i < qs.length; i++)
+      (columns[i] as Float64Array)[at] = quantileOfCells(view, this.#count, qs[i] as number);
   }
 
   /** The share of values below `x`, those equal to it counted half. NaN when empty. */

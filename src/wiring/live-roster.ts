@@ -37,6 +37,7 @@ function byId(a: Known, b: Known): number {
   return a.network < b.network ? -1 : Number(a.network > b.network);
 }
 
+/** Of p50, p95 and p99. */
 const QUANTILES = [0.5, 0.95, 0.99];
 type Ranking = Exclude<LiveSort, 'id'>;
 const RANKINGS: readonly Ranking[] = ['p99', 'p95', 'p50', 'mean', 'count', 'lastSlot'];
@@ -129,11 +130,12 @@ export class LiveRoster {
     this.#rankChanged();
     if (sort === 'p50' || sort === 'p95' || sort === 'p99') this.#bringQuantilesUpToDate();
     const ranks = this.#ranks[sort];
+    let lowest = top.last?.rank ?? Number.NEGATIVE_INFINITY;
     for (let at = 0; at < ranks.length; at++) {
       const rank = ranks[at] as number;
-      const last = top.last;
-      if (last !== undefined && rank < last.rank) continue;
+      if (rank < lowest) continue;
       top.add({ known: this.#known[at] as Known, rank, task });
+      lowest = top.last?.rank ?? Number.NEGATIVE_INFINITY;
     }
   }
 
@@ -216,13 +218,11 @@ export class LiveRoster {
   #bringQuantilesUpToDate(): void {
     const stale = this.#isStale;
     const { p50, p95, p99 } = this.#ranks;
+    const columns = [p50, p95, p99];
     for (let at = stale.indexOf(1); at !== -1; at = stale.indexOf(1, at + 1)) {
       stale[at] = 0;
       const { open } = this.#known[at] as Known;
-      const [median = 0, high = 0, highest = 0] = open?.state.latency.quantiles(QUANTILES) ?? [];
-      p50[at] = median;
-      p95[at] = high;
-      p99[at] = highest;
+      open?.state.latency.quantilesInto(QUANTILES, columns, at);
     }
   }
 }

@@ -158,36 +158,34 @@ function entryOf({ id, network, open, closed }: Known, asOf: LiveEntry['asOf']):
 
 function networkEntry(tasks: readonly LiveTask[], name: string): LiveEntry | undefined {
   const owners = tasks.filter((task) => task.instance.exposed.has('validators 5m'));
-  const windows = owners
-    .flatMap((task) => openWindows(task))
-    .map(({ start, end, entries }) => ({
-      start,
-      end,
-      entries: entries.filter((entry) => entry.key[1] === name),
-    }))
-    .filter(({ entries }) => entries.length > 0);
-  const newest = Math.max(...windows.map(({ start }) => start));
-  const merged = new Summary();
-  let end = 0;
+  let newest = { start: Number.NEGATIVE_INFINITY, end: 0 };
+  let latencies: Summary[] = [];
   let lastSlot = -1;
-  for (const window of windows) {
-    if (window.start === newest) end = window.end;
-    for (const { state } of window.entries) {
-      lastSlot = Math.max(lastSlot, state.lastSlot);
-      if (window.start === newest) merged.merge(state.latency);
+  for (const task of owners) {
+    for (const window of openWindows(task)) {
+      for (const { key, state } of window.entries) {
+        if (key[1] !== name) continue;
+        if (state.lastSlot > lastSlot) lastSlot = state.lastSlot;
+        if (window.start > newest.start) {
+          newest = window;
+          latencies = [];
+        }
+        if (window.start === newest.start) latencies.push(state.latency);
+      }
     }
   }
+  const isOpen = latencies.length > 0;
   const closed = tasks
     .map(
       (task) => task.instance.exposed.get('latest network') as LatestView<LastClosed> | undefined,
     )
     .map((view) => view?.get(`network:${name}`))
     .find((last) => last !== undefined);
-  if (windows.length === 0 && closed === undefined) return undefined;
+  if (!isOpen && closed === undefined) return undefined;
   return {
     id: name,
     network: name,
-    open: windows.length === 0 ? null : openWindow(newest, end, merged),
+    open: isOpen ? openWindow(newest.start, newest.end, Summary.merged(latencies)) : null,
     closed: closed === undefined ? null : closedWindow(closed),
     lastSlot: slotOrNull(Math.max(lastSlot, closed?.lastSlot ?? -1)),
     movingAverage: closed?.rollup.movingAverage ?? null,

@@ -55,9 +55,9 @@ export class Top<T> {
     const kept = this.#kept;
     for (let at = 0; ; ) {
       let later = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < kept.length && this.#compare(kept[child] as T, kept[later] as T) > 0)
-          later = child;
+      const end = Math.min(2 * at + 3, kept.length);
+      for (let child = 2 * at + 1; child < end; child++) {
+        if (this.#compare(kept[child] as T, kept[later] as T) > 0) later = child;
       }
       if (later === at) return;
       this.#swap(at, later);
@@ -67,6 +67,8 @@ export class Top<T> {
 
   #swap(a: number, b: number): void {
     const kept = this.#kept;
-    [kept[a], kept[b]] = [kept[b] as T, kept[a] as T];
+    const item = kept[a] as T;
+    kept[a] = kept[b] as T;
+    kept[b] = item;
   }
 }
