@@ -244,6 +244,33 @@ describe('a network', () => {
     expect(votes.network('testnet')).toMatchObject({ open: { count: 2 }, asOf: { offset: 2 } });
   });
 
+  it('asked for again within half a second is merged before the next answer, and rests then', async () => {
+    const clock = new ManualClock(START);
+    const task = new Partition().feed([vote('a', START)]);
+    const view = task.instance.exposed.get('validators 5m') as { open(): unknown };
+    const open = view.open.bind(view);
+    let reads = 0;
+    view.open = () => {
+      reads++;
+      return open();
+    };
+    const votes = liveVotes(() => [task], clock);
+    const count = () => votes.network('testnet')?.open?.count;
+    expect(count()).toBe(1);
+    await clock.advance(1_000);
+    // Once a second is no reason to.
+    expect([count(), reads]).toEqual([1, 2]);
+    await clock.advance(400);
+    expect([count(), reads]).toEqual([1, 3]);
+    task.feed([vote('a', START + 1)]);
+    await clock.advance(95);
+    expect(reads).toBe(4);
+    expect([count(), reads]).toEqual([2, 4]);
+    await clock.advance(10_000);
+    // Six times in half a second.
+    expect(reads).toBe(10);
+  });
+
   it('that was not there a moment ago is there with its first vote', () => {
     const task = new Partition().feed([vote('a', START)]);
     const votes = live(task);
