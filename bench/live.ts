@@ -21,8 +21,12 @@ const ROUNDS = 3;
 const WARM_UP_S = 4;
 const FIVE_MINUTES_MS = 300_000;
 const POST_EVERY_MS = 50;
-/** So many seconds of votes are in before anyone asks; the window that ended 10 s in closes at 40 s. */
-const AHEAD_S = 30;
+/**
+ * So many seconds of votes are in before anyone asks, a tenth of them: a first window has closed at 40 s, as in an
+ * engine that has run for a while. The one that ends at 310 s closes at 340 s, while it is asked.
+ */
+const AHEAD_S = 330;
+const AHEAD_SHARE = 10;
 /** Votes are made for so much longer than anyone asks: askers take a moment to start. */
 const SPARE_S = 20;
 const SORTS = ['p99', 'p95', 'p50', 'mean', 'count', 'lastSlot', 'id'] as const;
@@ -54,21 +58,21 @@ try {
 
 /** Bodies of requests, each of the votes of POST_EVERY_MS. */
 function bodies(): { validator: string; ahead: Buffer[]; flowing: Buffer[] } {
-  const startMs = Math.floor(Date.now() / FIVE_MINUTES_MS - 1) * FIVE_MINUTES_MS - 10_000;
+  const startMs = Math.floor(Date.now() / FIVE_MINUTES_MS - 2) * FIVE_MINUTES_MS - 10_000;
   const votes = simulateVotes({ seed: 1, startMs, ratePerSecond: rate });
   const next = () => votes.next().value as SimulatedVote;
   const first = next();
   const newline = Buffer.from('\n');
   const perBody = Math.round((rate * POST_EVERY_MS) / 1_000);
-  const take = (forSeconds: number) =>
-    Array.from({ length: Math.ceil((forSeconds * rate) / perBody) }, () =>
-      Buffer.concat(
-        Array.from({ length: perBody }, () => next().value).flatMap((v) => [v, newline]),
-      ),
-    );
+  const body = () => Array.from({ length: perBody }, () => next().value);
+  const take = (forSeconds: number, share = 1) =>
+    Array.from({ length: Math.ceil((forSeconds * rate) / perBody / share) }, () => {
+      for (let skipped = 1; skipped < share; skipped++) body();
+      return Buffer.concat(body().flatMap((v) => [v, newline]));
+    });
   return {
     validator: first.key.toString(),
-    ahead: take(AHEAD_S),
+    ahead: take(AHEAD_S, AHEAD_SHARE),
     flowing: take(seconds + SPARE_S),
   };
 }
