@@ -26,9 +26,11 @@ const STEP_MS = 1_000;
 /** Of a body. */
 const BODY_POINTS = 1_000;
 const DURABLE_WITHIN_MS = 300_000;
+/** Between two turns, so that nobody's points are written while the database tidies up behind the other's. */
+const REST_MS = 5_000;
 
 const options = benchArguments(
-  { points: 300_000, rounds: 3, series: 1_000, 'per-series': 10, connections: 4 },
+  { points: 300_000, rounds: 4, series: 1_000, 'per-series': 10, connections: 4 },
   ['cassandra', 'embedded'],
 );
 const rounds = options.number('rounds');
@@ -161,15 +163,20 @@ async function run({ url, pid }: Contender, metric: string): Promise<Round> {
   };
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+}
 
-/** Paired rounds, first one turn and then the other; the first pair warms up and is left out. */
+/** Paired rounds, who goes first takes turns; the first pair warms up and is left out. */
 async function race(where: string, java: Contender, tidemark: Contender) {
   const pairs: { java: Round; tidemark: Round }[] = [];
   for (let round = 0; round <= rounds; round++) {
     const found: Partial<Record<Contender['name'], Round>> = {};
     for (const each of round % 2 === 0 ? [java, tidemark] : [tidemark, java]) {
+      await sleep(REST_MS);
       found[each.name] = await run(each, `${METRIC}.${round}`);
       process.stdout.write(
         `  ${where} round ${round} ${each.name.padEnd(8)} ${JSON.stringify(found[each.name])}\n`,

@@ -1,7 +1,11 @@
 /** Reads this host as the fleet's records have it [S1]. A part that can't be read is left out; the others still come. */
-import si from 'systeminformation';
+import { createRequire } from 'node:module';
 import type { SystemMetric } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
+
+/** Loaded where a host is read: few processes do. */
+const require = createRequire(import.meta.url);
+const system = () => require('systeminformation') as typeof import('systeminformation');
 
 export type HostPlace = Pick<SystemMetric, 'host' | 'region' | 'environment' | 'service'>;
 
@@ -57,8 +61,8 @@ function numbersOf(fields: Fields): Readonly<Record<string, number>> {
 
 async function readCpu(): Promise<readonly Reading[]> {
   const [load, speed, { loadavg, cpus }] = await Promise.all([
-    si.currentLoad(),
-    si.cpuCurrentSpeed(),
+    system().currentLoad(),
+    system().cpuCurrentSpeed(),
     import('node:os'),
   ]);
   const [load1, load5, load15] = loadavg();
@@ -75,7 +79,7 @@ async function readCpu(): Promise<readonly Reading[]> {
 }
 
 async function readMemory(): Promise<readonly Reading[]> {
-  const memory = await si.mem();
+  const memory = await system().mem();
   const used = memory.total - memory.available;
   const fields = {
     total_bytes: memory.total,
@@ -90,7 +94,7 @@ async function readMemory(): Promise<readonly Reading[]> {
 }
 
 async function readDisks(): Promise<readonly Reading[]> {
-  const disks = await si.fsSize();
+  const disks = await system().fsSize();
   return disks
     .filter(({ size, mount }) => size > 0 && mount !== '')
     .map(({ mount, size, used, available, use }) => ({
@@ -114,7 +118,7 @@ interface Counted {
 function networkReader(clock: Pick<Clock, 'now'>): () => Promise<readonly Reading[]> {
   const before = new Map<string, Counted>();
   return async () => {
-    const interfaces = await si.networkStats('*');
+    const interfaces = await system().networkStats('*');
     const now = clock.now();
     return interfaces.map((stats) => {
       const last = before.get(stats.iface);
@@ -144,7 +148,7 @@ function networkReader(clock: Pick<Clock, 'now'>): () => Promise<readonly Readin
 }
 
 async function readProcesses(): Promise<readonly Reading[]> {
-  const { all, running, sleeping, blocked } = await si.processes();
-  const fields = { count: all, running, sleeping, blocked, uptime_seconds: si.time().uptime };
+  const { all, running, sleeping, blocked } = await system().processes();
+  const fields = { count: all, running, sleeping, blocked, uptime_seconds: system().time().uptime };
   return [{ metricType: 'process', fields }];
 }

@@ -24,7 +24,7 @@ const program = `
 import { origin } from 'tidemark';
 import 'node:sqlite';
 const [verb] = process.argv.slice(2);
-const about = { origin, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
+const about = { origin, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE, trim: process.env.MALLOC_TRIM_THRESHOLD_, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
 if (verb === 'wait') {
   process.once('SIGTERM', () => { console.log('drained'); process.exit(0); });
   setInterval(() => {}, 1000);
@@ -93,6 +93,7 @@ interface Run {
     origin: string;
     flags: string[];
     cache?: string;
+    trim?: string;
     major: number;
     words: string[];
     pid: number;
@@ -143,11 +144,12 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
     expect(await run.outcome).toMatchObject({ code: 7, stderr: '' });
   });
 
-  it('Node runs with the young generation and the compile cache that the engine is measured with', async () => {
+  it('Node runs with the young generation, the bounds of malloc and the compile cache that the engine is measured with', async () => {
     const caches: (string | undefined)[] = [];
     for (const bin of [join(checkout, 'bin', 'tidemark'), join(installed, 'bin', 'tidemark')]) {
-      const { flags, cache } = await launch(bin, [], age).about;
+      const { flags, cache, trim } = await launch(bin, [], age).about;
       expect(flags).toContain('--max-semi-space-size=8');
+      expect(trim).toBe(process.env.MALLOC_TRIM_THRESHOLD_ ?? '131072');
       expect(dirname(cache ?? '')).toBe(sets());
       caches.push(cache);
     }

@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import serveStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 
 /** From the sources, and from the compiled files one folder further down. */
@@ -35,6 +34,8 @@ export async function dashboard(app: FastifyInstance): Promise<void> {
   if (root === undefined) throw new Error(`the package lacks its folder dashboard (${folders[0]})`);
   const require = createRequire(import.meta.url);
   const charts = dirname(require.resolve('uplot'));
+  // Not loaded by a server that only answers KairosDB's clients.
+  const { default: serveStatic } = await import('@fastify/static');
   // Asked again each time, answered 304: an upgrade shows at once, and nothing is sent twice.
   await app.register(serveStatic, {
     root,
