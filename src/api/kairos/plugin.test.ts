@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { FastifyInstance, InjectOptions } from 'fastify';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { fakeEngine } from '../../../test/support/fake-engine.ts';
 import { ingestInto } from '../../../test/support/kairos-ingest.ts';
+import { standIn } from '../../../test/support/stand-in.ts';
 import { embeddedWideRows } from '../../databases/embedded/index.ts';
 import { KairosStore } from '../../databases/kairos/index.ts';
 import { RetriableError } from '../../model/index.ts';
@@ -15,16 +16,23 @@ import { createServer } from '../server.ts';
 
 let directory: string;
 let store: KairosStore;
+/** For all tests that want no options of their own. */
+let usual: FastifyInstance;
 let app: FastifyInstance;
 
-beforeEach(async () => {
+beforeAll(async () => {
+  const kairos = standIn(() => store, ['rows']);
+  usual = await createServer({ ...(await fakeEngine()), kairos, ingest: ingestInto(kairos) });
+});
+beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'tidemark-kairos-api-'));
   store = new KairosStore({ rows: embeddedWideRows({ dataDirectory: directory }) });
-  app = await createServer({ ...(await fakeEngine()), kairos: store, ingest: ingestInto(store) });
+  app = usual;
 });
+afterAll(() => usual.close());
 afterEach(async () => {
   vi.restoreAllMocks();
-  await app.close();
+  if (app !== usual) await app.close();
   await store.close();
   rmSync(directory, { recursive: true });
 });
@@ -114,7 +122,6 @@ describe('a server that has not all roles', () => {
   const refusal = (group: string) =>
     `{"errors": ["Forbidden: ${group} API methods are disabled on this KairosDB instance."]}`;
   const serve = async (view: object) => {
-    await app.close();
     app = await createServer({ ...(await fakeEngine()), kairos: store, ...view });
   };
 
