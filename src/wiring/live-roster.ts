@@ -11,11 +11,13 @@ import type { Top } from './top.ts';
 
 type Windows = ReturnType<WindowView<LatencySummary>['open']>;
 
-/** One validator: its newest open window and its last closed one. */
+type Entry = WindowEntry<LatencySummary>;
+
+/** One validator: its newest open window and its last closed one, as they stand now. */
 export interface Known {
   readonly id: string;
   readonly network: string;
-  readonly open: WindowEntry<LatencySummary> | undefined;
+  open: Entry | undefined;
   closed: LastClosed | undefined;
 }
 
@@ -42,52 +44,37 @@ const QUANTILES = [0.5, 0.95, 0.99];
 type Ranking = Exclude<LiveSort, 'id'>;
 const RANKINGS: readonly Ranking[] = ['p99', 'p95', 'p50', 'mean', 'count', 'lastSlot'];
 
-/** Those whose newest open window is the same: the roster's from `from` on. */
-interface Stretch {
-  readonly from: number;
-  /** Of each among the window's entries. */
-  readonly places: Uint32Array;
-  /** How often each had changed when its ranks were worked out. */
-  readonly seen: Uint32Array;
+/** A window that is open, with so many of its entries taken. */
+interface Taken {
   /** Asked for its counts each time: it may replace them by longer ones. */
   readonly window: Windows[number];
+  entries: number;
 }
+
+/** Place of the window of somebody who has none open. */
+const NOWHERE = 0xffff;
+const FIRST_ROOM = 256;
 
 export class LiveRoster {
   readonly #known: Known[] = [];
   /** Of each in what is known of closed windows. */
   readonly #keys: string[] = [];
-  readonly #stretches: Stretch[] = [];
-  readonly #ranks: Readonly<Record<Ranking, Float64Array>>;
-  /** Whether quantiles are older than the rest: they cost more, and are worked out when a list is sorted by them. */
-  readonly #isStale: Uint8Array;
+  readonly #places = new Map<string, number>();
+  /** A window keeps its place until it closes. */
+  readonly #windows: (Taken | undefined)[] = [];
+  #closedChanges = 0;
+  #someoneIsGone = false;
   #byId: readonly Known[] | undefined;
+  readonly #ranks: Record<Ranking, Float64Array>;
+  /** Whether quantiles are older than the rest: they cost more, and are worked out when a list is sorted by them. */
+  #isStale = new Uint8Array(FIRST_ROOM);
+  /** Of each the place of its newest open window, its own among that one's entries, and how often it had changed. */
+  #windowOf = new Uint16Array(FIRST_ROOM);
+  #entryOf = new Uint32Array(FIRST_ROOM);
+  #seen = new Uint32Array(FIRST_ROOM);
 
-  /**
-   * Each validator and network once, with its newest window; also those that have only a closed one. `before`: what
-   * this one replaces; of a window that is still open only what has changed since is worked out again.
-   */
-  constructor(
-    windows: Windows,
-    closed: LatestView<LastClosed> | undefined,
-    before: LiveRoster | undefined,
-  ) {
-    const isNew = seenOnce();
-    for (const window of windows.toReversed()) {
-      const from = this.#known.length;
-      for (const open of window.entries) {
-        const [id, network] = open.key as [string, string];
-        if (isNew(id, network))
-          this.#add({ id, network, open, closed: ownOf(closed?.get(keyOf(id)), network) });
-      }
-      this.#end(from, window);
-    }
-    for (const [, last] of closed?.entries() ?? []) {
-      const { id, network } = last.rollup;
-      if (isNew(id, network)) this.#add({ id, network, open: undefined, closed: last });
-    }
-    const count = this.#known.length;
-    const column = () => new Float64Array(count);
+  constructor() {
+    const column = () => new Float64Array(FIRST_ROOM);
     this.#ranks = {
       p99: column(),
       p95: column(),
@@ -96,25 +83,23 @@ export class LiveRoster {
       count: column(),
       lastSlot: column(),
     };
-    this.#isStale = new Uint8Array(count);
-    const openCount = this.#rankOpen(before);
-    for (let at = openCount; at < count; at++) this.#rank(at);
   }
 
-  /** Takes closed windows that have changed; false when somebody came or went by them, and a new roster is due. */
-  takeClosed(closed: LatestView<LastClosed> | undefined): boolean {
-    let found = 0;
-    for (let at = 0; at < this.#known.length; at++) {
-      const known = this.#known[at] as Known;
-      const own = ownOf(closed?.get(this.#keys[at] as string), known.network);
-      if (own !== undefined) found++;
-      else if (known.open === undefined) return false;
-      if (own === known.closed) continue;
-      known.closed = own;
-      if (known.open === undefined) this.#rank(at);
-      else this.#rankSlot(at);
+  /**
+   * Takes what has come, opened and closed since the last time, each validator and network once; also those that
+   * have only a closed window. False when somebody is known no more: then a new roster is due.
+   */
+  follow(windows: Windows, closed: LatestView<LastClosed> | undefined): boolean {
+    const open = new Set(windows);
+    for (const [place, taken] of this.#windows.entries())
+      if (taken !== undefined && !open.has(taken.window)) this.#closeWindow(place);
+    for (const window of windows) this.#takeNew(window);
+    const changes = closed?.changes ?? 0;
+    if (changes !== this.#closedChanges) {
+      this.#closedChanges = changes;
+      this.#takeClosed(closed);
     }
-    return found === (closed?.size ?? 0);
+    return !this.#someoneIsGone;
   }
 
   addTo(top: Top<Candidate>, sort: LiveSort, task: LiveTask): void {
@@ -130,18 +115,14 @@ export class LiveRoster {
     this.#rankChanged();
     if (sort === 'p50' || sort === 'p95' || sort === 'p99') this.#bringQuantilesUpToDate();
     const ranks = this.#ranks[sort];
+    const count = this.#known.length;
     let lowest = top.last?.rank ?? Number.NEGATIVE_INFINITY;
-    for (let at = 0; at < ranks.length; at++) {
+    for (let at = 0; at < count; at++) {
       const rank = ranks[at] as number;
       if (rank < lowest) continue;
       top.add({ known: this.#known[at] as Known, rank, task });
       lowest = top.last?.rank ?? Number.NEGATIVE_INFINITY;
     }
-  }
-
-  #add(known: Known): void {
-    this.#known.push(known);
-    this.#keys.push(keyOf(known.id));
   }
 
   /** Of whoever has voted since the last time, for any list. */
@@ -150,49 +131,114 @@ export class LiveRoster {
     this.#bringQuantilesUpToDate();
   }
 
-  #end(from: number, window: Windows[number]): void {
-    const places = Uint32Array.from(this.#known.slice(from), ({ open }) => open?.place as number);
-    const seen = places.map((place) => window.changes[place] as number);
-    this.#stretches.push({ from, places, seen, window });
+  #closeWindow(place: number): void {
+    this.#windows[place] = undefined;
+    for (let at = 0; at < this.#known.length; at++) {
+      if (this.#windowOf[at] !== place) continue;
+      this.#windowOf[at] = NOWHERE;
+      (this.#known[at] as Known).open = undefined;
+      this.#rank(at);
+    }
+  }
+
+  #takeNew(window: Windows[number]): void {
+    let place = this.#windows.findIndex((taken) => taken?.window === window);
+    if (place === -1) {
+      place = this.#windows.indexOf(undefined);
+      if (place === -1) place = this.#windows.length;
+      this.#windows[place] = { window, entries: 0 };
+    }
+    const taken = this.#windows[place] as Taken;
+    for (; taken.entries < window.entries.length; taken.entries++) {
+      const entry = window.entries[taken.entries] as Entry;
+      const [id, network] = entry.key as [string, string];
+      const at = this.#placeOf(id, network);
+      const known = this.#known[at] as Known;
+      if (known.open !== undefined && known.open.start > entry.start) continue;
+      known.open = entry;
+      this.#windowOf[at] = place;
+      this.#entryOf[at] = entry.place;
+      this.#seen[at] = window.changes[entry.place] as number;
+      this.#rank(at);
+    }
+  }
+
+  #takeClosed(closed: LatestView<LastClosed> | undefined): void {
+    let found = this.#lookUpClosed(closed);
+    if (found < (closed?.size ?? 0)) {
+      for (const [, { rollup }] of closed?.entries() ?? [])
+        this.#placeOf(rollup.id, rollup.network);
+      found = this.#lookUpClosed(closed);
+    }
+  }
+
+  /** How many of the closed windows are somebody's. */
+  #lookUpClosed(closed: LatestView<LastClosed> | undefined): number {
+    let found = 0;
+    this.#someoneIsGone = false;
+    for (let at = 0; at < this.#known.length; at++) {
+      const known = this.#known[at] as Known;
+      const own = ownOf(closed?.get(this.#keys[at] as string), known.network);
+      if (own !== undefined) found++;
+      else if (known.open === undefined) this.#someoneIsGone = true;
+      if (own === known.closed) continue;
+      known.closed = own;
+      if (known.open === undefined) this.#rank(at);
+      else this.#rankSlot(at);
+    }
+    return found;
+  }
+
+  /** Where somebody stands; behind all others when nobody has heard of them. */
+  #placeOf(id: string, network: string): number {
+    const name = `${network}\0${id}`;
+    const known = this.#places.get(name);
+    if (known !== undefined) return known;
+    const at = this.#known.length;
+    if (at === this.#seen.length) this.#grow();
+    this.#places.set(name, at);
+    this.#known.push({ id, network, open: undefined, closed: undefined });
+    this.#keys.push(keyOf(id));
+    this.#windowOf[at] = NOWHERE;
+    this.#byId = undefined;
+    // Somebody new may have a closed window from before.
+    this.#closedChanges = -1;
+    return at;
+  }
+
+  #grow(): void {
+    const room = 2 * this.#seen.length;
+    for (const ranking of RANKINGS) {
+      const column = new Float64Array(room);
+      column.set(this.#ranks[ranking]);
+      this.#ranks[ranking] = column;
+    }
+    const isStale = new Uint8Array(room);
+    isStale.set(this.#isStale);
+    this.#isStale = isStale;
+    const windowOf = new Uint16Array(room);
+    windowOf.set(this.#windowOf);
+    this.#windowOf = windowOf;
+    const entryOf = new Uint32Array(room);
+    entryOf.set(this.#entryOf);
+    this.#entryOf = entryOf;
+    const seen = new Uint32Array(room);
+    seen.set(this.#seen);
+    this.#seen = seen;
   }
 
   #rankChanged(): void {
-    for (const { from, places, seen, window } of this.#stretches) {
-      const { changes } = window;
-      for (let i = 0; i < places.length; i++) {
-        const now = changes[places[i] as number] as number;
-        if (now === seen[i]) continue;
-        seen[i] = now;
-        this.#rank(from + i);
-      }
+    const changesOf = this.#windows.map((taken) => taken?.window.changes);
+    const [windowOf, entryOf, seen] = [this.#windowOf, this.#entryOf, this.#seen];
+    const count = this.#known.length;
+    for (let at = 0; at < count; at++) {
+      const changes = changesOf[windowOf[at] as number];
+      if (changes === undefined) continue;
+      const now = changes[entryOf[at] as number] as number;
+      if (now === seen[at]) continue;
+      seen[at] = now;
+      this.#rank(at);
     }
-  }
-
-  /** Those with an open window; gives how many they are. */
-  #rankOpen(before: LiveRoster | undefined): number {
-    const olderStretches = before === undefined ? [] : before.#stretches;
-    let count = 0;
-    for (const { from, places, window } of this.#stretches) {
-      const other = olderStretches.find((stretch) => stretch.window === window);
-      const atPlace = new Map<number, number>();
-      other?.places.forEach((place, i) => {
-        if (other.seen[i] === window.changes[place]) atPlace.set(place, other.from + i);
-      });
-      for (let i = 0; i < places.length; i++) {
-        const same = atPlace.get(places[i] as number);
-        if (before === undefined || same === undefined) this.#rank(from + i);
-        else this.#copy(before, same, from + i);
-      }
-      count = from + places.length;
-    }
-    return count;
-  }
-
-  #copy(before: LiveRoster, from: number, to: number): void {
-    for (const ranking of RANKINGS)
-      this.#ranks[ranking][to] = before.#ranks[ranking][from] as number;
-    this.#isStale[to] = before.#isStale[from] as number;
-    this.#rankSlot(to);
   }
 
   #rankSlot(at: number): void {
@@ -204,6 +250,7 @@ export class LiveRoster {
     const { open, closed } = this.#known[at] as Known;
     const ranks = this.#ranks;
     this.#rankSlot(at);
+    this.#isStale[at] = open === undefined ? 0 : 1;
     if (open === undefined) {
       for (const ranking of RANKINGS)
         if (ranking !== 'lastSlot') ranks[ranking][at] = closed?.rollup[ranking] ?? 0;
@@ -212,7 +259,6 @@ export class LiveRoster {
     const { latency } = open.state;
     ranks.count[at] = latency.count;
     ranks.mean[at] = latency.mean;
-    this.#isStale[at] = 1;
   }
 
   #bringQuantilesUpToDate(): void {
@@ -232,17 +278,3 @@ const keyOf = (id: string): string => `validator:${id}`;
 /** A validator's last closed window is kept by its id alone: it may be another network's. */
 const ownOf = (last: LastClosed | undefined, network: string): LastClosed | undefined =>
   last?.rollup.network === network ? last : undefined;
-
-/** Whether a validator of a network has not been asked about before. */
-function seenOnce(): (id: string, network: string) => boolean {
-  const seen = new Map<string, Set<string>>();
-  return (id, network) => {
-    let ids = seen.get(network);
-    if (ids === undefined) {
-      ids = new Set();
-      seen.set(network, ids);
-    }
-    const before = ids.size;
-    return ids.add(id).size > before;
-  };
-}

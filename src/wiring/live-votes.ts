@@ -117,26 +117,17 @@ function whileWanted(
   };
 }
 
-const rosters = new WeakMap<
-  LiveTask['instance'],
-  { state: readonly number[]; closedChanges: number; roster: LiveRoster }
->();
+const rosters = new WeakMap<LiveTask['instance'], LiveRoster>();
 
-/** Who the task knows; made anew when a window opens or closes or somebody is seen for the first time. */
+/** Who the task knows just now. */
 function rosterOf(task: LiveTask): LiveRoster {
   const windows = openWindows(task);
   const closed = closedValidators(task);
-  const closedChanges = closed?.changes ?? 0;
-  const state = windows.flatMap(({ start, entries }) => [start, entries.length]);
   const before = rosters.get(task.instance);
-  const same =
-    before?.state.length === state.length && before.state.every((n, i) => n === state[i]);
-  if (same && (before.closedChanges === closedChanges || before.roster.takeClosed(closed))) {
-    before.closedChanges = closedChanges;
-    return before.roster;
-  }
-  const roster = new LiveRoster(windows, closed, before?.roster);
-  rosters.set(task.instance, { state, closedChanges, roster });
+  if (before?.follow(windows, closed)) return before;
+  const roster = new LiveRoster();
+  roster.follow(windows, closed);
+  rosters.set(task.instance, roster);
   return roster;
 }
 
