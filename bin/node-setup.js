@@ -18,7 +18,7 @@ function nodeFlags() {
  * bounds by the largest body that it ever freed, and keeps whatever is smaller: 30 MiB and more of a process that took
  * points in (docs/decisions/0054). Other C libraries don't know the names.
  */
-const mallocBounds = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' };
+const mallocBounds = { MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '1048576' };
 
 /** The environment with a compile cache and bounds for malloc; what is set already stands. */
 function nodeEnvironment() {

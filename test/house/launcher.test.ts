@@ -149,7 +149,7 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
     for (const bin of [join(checkout, 'bin', 'tidemark'), join(installed, 'bin', 'tidemark')]) {
       const { flags, cache, trim } = await launch(bin, [], age).about;
       expect(flags).toContain('--max-semi-space-size=8');
-      expect(trim).toBe(process.env.MALLOC_TRIM_THRESHOLD_ ?? '131072');
+      expect(trim).toBe(process.env.MALLOC_TRIM_THRESHOLD_ ?? '1048576');
       expect(dirname(cache ?? '')).toBe(sets());
       caches.push(cache);
     }
