@@ -208,23 +208,12 @@ export class LiveRoster {
 
   #grow(): void {
     const room = 2 * this.#seen.length;
-    for (const ranking of RANKINGS) {
-      const column = new Float64Array(room);
-      column.set(this.#ranks[ranking]);
-      this.#ranks[ranking] = column;
-    }
-    const isStale = new Uint8Array(room);
-    isStale.set(this.#isStale);
-    this.#isStale = isStale;
-    const windowOf = new Uint16Array(room);
-    windowOf.set(this.#windowOf);
-    this.#windowOf = windowOf;
-    const entryOf = new Uint32Array(room);
-    entryOf.set(this.#entryOf);
-    this.#entryOf = entryOf;
-    const seen = new Uint32Array(room);
-    seen.set(this.#seen);
-    this.#seen = seen;
+    for (const ranking of RANKINGS)
+      this.#ranks[ranking] = grown(this.#ranks[ranking], new Float64Array(room));
+    this.#isStale = grown(this.#isStale, new Uint8Array(room));
+    this.#windowOf = grown(this.#windowOf, new Uint16Array(room));
+    this.#entryOf = grown(this.#entryOf, new Uint32Array(room));
+    this.#seen = grown(this.#seen, new Uint32Array(room));
   }
 
   #rankChanged(): void {
@@ -271,6 +260,12 @@ export class LiveRoster {
       open?.state.latency.quantilesInto(QUANTILES, columns, at);
     }
   }
+}
+
+/** `larger`, which begins with what `column` holds. */
+function grown<C extends { set(from: C): void }>(column: C, larger: C): C {
+  larger.set(column);
+  return larger;
 }
 
 const keyOf = (id: string): string => `validator:${id}`;

@@ -46,6 +46,16 @@ export async function openTemporaryBroker(
   };
 }
 
+/** Of a task that reads nothing. */
+export const ledgerOptions = {
+  id: 'task',
+  changelog: 'changes',
+  partition: 0,
+  changelogPartitions: 1,
+  group: 'g',
+  inputs: [],
+};
+
 /** Key (or null), value (or null) and offset of all records from the start, as text. */
 export async function recordsIn(
   broker: Broker,

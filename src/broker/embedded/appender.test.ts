@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import {
+  ledgerOptions,
   openTemporaryBroker,
   recordsIn,
   temporaryDirectory,
@@ -11,14 +12,6 @@ import { Stage } from './stage.ts';
 import { Storage } from './storage.ts';
 import { completeSpec, emptyHead, Topics } from './topics.ts';
 
-const options = {
-  id: 'task',
-  changelog: 'changes',
-  partition: 0,
-  changelogPartitions: 1,
-  group: 'g',
-  inputs: [],
-};
 const meta = Buffer.from('m');
 async function timesIn(broker: Broker, topic: string, partition: number): Promise<number[]> {
   const times: number[] = [];
@@ -41,14 +34,14 @@ const many = (what: string, count: number, topic: string) =>
 test('records of an epoch and appends of the same write follow each other without a gap, in every partition', async () => {
   const { broker } = await openTemporaryBroker();
   await broker.createTopics([{ name: 't', partitions: 2 }]);
-  const ledger = await broker.openLedger(options);
+  const ledger = await broker.openLedger(ledgerOptions);
   const epoch = many('epoch', 3_000, 't');
   const appended = many('append', 100, 't');
   const [, first, , second] = await Promise.all([
     ledger.commit({ appends: epoch, state: [], offsets: [], meta }),
     broker.append('t', appended),
     broker
-      .openLedger({ ...options, id: 'other', changelog: 'other' })
+      .openLedger({ ...ledgerOptions, id: 'other', changelog: 'other' })
       .then((other) => other.commit({ appends: epoch, state: [], offsets: [], meta })),
     broker.append('t', appended),
   ]);
@@ -74,7 +67,7 @@ test('records of an epoch and appends of the same write follow each other withou
 test('records of an epoch keep their own times where the topic keeps those', async () => {
   const { broker } = await openTemporaryBroker();
   await broker.createTopics([{ name: 'created', partitions: 2, timestampType: 'create' }]);
-  const ledger = await broker.openLedger(options);
+  const ledger = await broker.openLedger(ledgerOptions);
   const epoch = many('epoch', 2_000, 'created');
   await ledger.commit({ appends: epoch, state: [], offsets: [], meta });
   for (const partition of [0, 1])

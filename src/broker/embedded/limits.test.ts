@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { openTemporaryBroker, recordsIn } from '../../../test/support/embedded-broker.ts';
+import {
+  ledgerOptions,
+  openTemporaryBroker,
+  recordsIn,
+} from '../../../test/support/embedded-broker.ts';
 import { blockKey, partitionKey } from './keys.ts';
 import { Storage } from './storage.ts';
 
@@ -122,11 +126,7 @@ test('an offset that is no offset is refused by read, seek and commit', async ()
   const { broker } = await openTemporaryBroker();
   await broker.createTopics([{ name: 't' }]);
   const ledger = await broker.openLedger({
-    id: 'task',
-    changelog: 'changes',
-    partition: 0,
-    changelogPartitions: 1,
-    group: 'g',
+    ...ledgerOptions,
     inputs: [{ topic: 't', partition: 0 }],
   });
   for (const offset of [-1, 0.5, Number.NaN, 2 ** 53]) {
@@ -146,14 +146,7 @@ test('an offset that is no offset is refused by read, seek and commit', async ()
 
 test('a ledger commits one epoch at a time, and none once closed', async () => {
   const { broker } = await openTemporaryBroker();
-  const ledger = await broker.openLedger({
-    id: 'task',
-    changelog: 'changes',
-    partition: 0,
-    changelogPartitions: 1,
-    group: 'g',
-    inputs: [],
-  });
+  const ledger = await broker.openLedger(ledgerOptions);
   const epoch = { appends: [], state: [], offsets: [], meta: Buffer.from('m') };
   const first = ledger.commit(epoch);
   await expect(ledger.commit(epoch)).rejects.toMatchObject({ code: 'LEDGER_BUSY' });
@@ -246,15 +239,7 @@ test('thousands of state entries restore in order of their keys, long keys too',
   tags: 'heavy',
 }, async () => {
   const { broker } = await openTemporaryBroker();
-  const options = {
-    id: 'task',
-    changelog: 'changes',
-    partition: 0,
-    changelogPartitions: 1,
-    group: 'g',
-    inputs: [],
-  };
-  const ledger = await broker.openLedger(options);
+  const ledger = await broker.openLedger(ledgerOptions);
   const long = Buffer.alloc(10_000, 'k');
   const state = [
     ...Array.from({ length: 10_000 }, (_, i) => ({
