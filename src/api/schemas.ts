@@ -1,5 +1,6 @@
 /** Shapes shared by several routes; they validate what comes in and describe both ways at /docs. */
-import { type Static, type TObject, type TProperties, Type } from 'typebox';
+import type { Static, TObject, TProperties } from 'typebox';
+import { Type } from '../runtime/index.ts';
 
 /**
  * Query parameters: unknown ones are refused, since a mistyped one would silently mean its default. One with

@@ -2,9 +2,8 @@
  * How patient and how eager the delivery to one sink is. The schema is the manual: every option has its
  * unit, default and a sentence; values are checked once, here.
  */
-import { Type } from 'typebox';
-import { Errors } from 'typebox/schema';
 import { FatalError, hours, minutes, seconds } from '../model/index.ts';
+import { complaintBy, Type } from '../runtime/index.ts';
 
 /** Batching, backoff, breaker, timeout and health check of one sink [V4] [T1] [T3]. */
 export interface DeliveryPolicy {
@@ -113,6 +112,22 @@ export const deliveryPolicySchema = Type.Object(
   { additionalProperties: false },
 );
 
+interface OptionSchema {
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly anyOf?: readonly { readonly const: string }[];
+}
+
+/** Each start asks, and is nearly always right: what words a complaint is loaded only for one. */
+function isRight(name: string, value: unknown): boolean {
+  const schemas = deliveryPolicySchema.properties as object as Record<string, OptionSchema>;
+  const schema = schemas[name];
+  if (schema === undefined) return false;
+  const { minimum, maximum, anyOf } = schema;
+  if (anyOf !== undefined) return anyOf.some((word) => word.const === value);
+  return Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum;
+}
+
 /**
  * The defaults with `changes` laid over them.
  * @throws FatalError POLICY_INVALID naming the option, for an unknown name or a value out of its range.
@@ -120,7 +135,8 @@ export const deliveryPolicySchema = Type.Object(
 export function deliveryPolicy(changes: Partial<DeliveryPolicy> = {}): DeliveryPolicy {
   const policy = { ...defaultDeliveryPolicy, ...changes };
   const unknown = Object.keys(policy).find((name) => !(name in defaultDeliveryPolicy));
-  const [, [wrong]] = Errors(deliveryPolicySchema, policy);
+  const isAllRight = Object.entries(policy).every(([name, value]) => isRight(name, value));
+  const wrong = isAllRight ? undefined : complaintBy(deliveryPolicySchema, policy);
   const option = unknown ?? wrong?.instancePath.slice(1);
   if (option !== undefined) {
     const why = unknown

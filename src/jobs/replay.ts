@@ -6,10 +6,9 @@
  * A replay is a durable job of one unit: what its windows hold is not kept, so after a restart it reads its stretch
  * from the beginning, and what it writes lands on itself. The stretch was fixed, in offsets, when it was asked for.
  */
-import { Type } from 'typebox';
 import type { Broker } from '../broker/index.ts';
 import { FatalError } from '../model/index.ts';
-import { type Clock, nearest } from '../runtime/index.ts';
+import { type Clock, nearest, Type } from '../runtime/index.ts';
 import {
   type OutputRecord,
   recordBatchOf,

@@ -10,3 +10,4 @@ export * from './secret.ts';
 export * from './setting.ts';
 export * from './settings.ts';
 export * from './turns.ts';
+export * from './type.ts';

@@ -3,7 +3,7 @@
  * secrets: a caller names neither an address (the engine would carry its login there) nor a password (a job's input
  * is kept on disk, shown and logged). What survives a restart is only what the job is about.
  */
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { parseTime } from '../api/index.ts';
 import {
   acceptedAs,
@@ -14,7 +14,7 @@ import {
   unitsAtOnce,
 } from '../jobs/index.ts';
 import { FatalError } from '../model/index.ts';
-import type { Clock, Settings } from '../runtime/index.ts';
+import { type Clock, type Settings, Type } from '../runtime/index.ts';
 import { bucketFor, type CopyInfluxOptions, copyInput, joinInfluxes } from './copy-influx.ts';
 import { influxOf } from './feeds.ts';
 

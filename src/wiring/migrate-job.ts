@@ -4,7 +4,7 @@
  */
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { type EngineView, readPage } from '../api/index.ts';
 import {
   acceptedAs,
@@ -14,7 +14,7 @@ import {
   migrateVotes,
 } from '../jobs/index.ts';
 import { FatalError, RetriableError } from '../model/index.ts';
-import type { Clock, Settings } from '../runtime/index.ts';
+import { type Clock, type Settings, Type } from '../runtime/index.ts';
 import { sqliteVotes } from './sqlite-votes.ts';
 import { type LogDoor, voteLog } from './vote-log.ts';
 

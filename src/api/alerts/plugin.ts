@@ -1,7 +1,8 @@
 /** Alerts: what fires, its history, the rules; acknowledging, and silences. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { hours, minutes } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { bodyTime, nullable, problems, query, timeText } from '../schemas.ts';

@@ -1,7 +1,8 @@
 /** Notes on the time line: a deploy, an outage, whatever a chart should show beside its curves [S4]. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { days } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { bodyTime, nullable, problems, query, timeText } from '../schemas.ts';

@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { problems, query } from '../schemas.ts';

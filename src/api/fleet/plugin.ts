@@ -1,7 +1,8 @@
 /** The fleet: hosts and their state, trends, comparison, anomalies, and when a disk is full [S3]. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { days, hours } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { problems, query, timeText } from '../schemas.ts';

@@ -1,6 +1,7 @@
 /** Shapes of the fleet's routes: what may be asked, what is answered. */
-import { Type } from 'typebox';
+
 import { metricTypes } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import { nullable } from '../schemas.ts';
 import type { FleetDetector, FleetStep, HostStatus } from './port.ts';
 

@@ -1,7 +1,8 @@
 /** Stored rollups over time; percentiles of a range come from merged digests, never from averaged percentiles. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { hours } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import type { GroupName, HistoryQuery, Step } from '../contract.ts';
 import { Refusal } from '../errors.ts';

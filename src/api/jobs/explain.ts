@@ -1,7 +1,8 @@
 /** Is a stored rollup right? Computed again from the records that its lineage names. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { parsePoint } from '../../jobs/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { nullable, problems, query } from '../schemas.ts';

@@ -1,7 +1,8 @@
 /** Durable jobs: start, watch, pause, go on, cancel, read the report. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { type JobReport, type JobView, reportText } from '../../jobs/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { nullable, problems, query } from '../schemas.ts';

@@ -1,6 +1,7 @@
 /** Where votes stand this moment, out of the tasks' memory without any I/O; or where they stood, read from the log again. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import type { LiveEntry, LiveSort, LiveVotes } from '../contract.ts';
 import { Refusal } from '../errors.ts';

@@ -1,7 +1,7 @@
 /** For whoever runs the engine: liveness, readiness, metrics and topologies. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
-import { registry } from '../../runtime/index.ts';
+import type { Static } from 'typebox';
+import { registry, Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { nullable, problems } from '../schemas.ts';
 import { unknownName } from '../unknown-name.ts';

@@ -1,6 +1,7 @@
 /** Replays as jobs: start, watch, cancel. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import type { ReplayJob, ReplayRequest } from '../contract.ts';
 import { Refusal } from '../errors.ts';

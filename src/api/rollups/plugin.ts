@@ -1,6 +1,6 @@
 /** For whoever runs KairosDB's rollup tasks: what each is doing, where it came to, why it fails. */
 import type { FastifyInstance } from 'fastify';
-import { Type } from 'typebox';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { nullable } from '../schemas.ts';
 

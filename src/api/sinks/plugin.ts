@@ -1,6 +1,7 @@
 /** The sinks' backlogs: seen, tried at once, given up, paused and resumed; and dual writing, which is that by database [V8] [T4]. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { nullable, problems } from '../schemas.ts';

@@ -1,7 +1,8 @@
 /** What InfluxDB has stored, asked by the name of a query [V6]; answers are cached for two seconds and timed out. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { hours, type MetricType, metricTypes, TidemarkError } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import type { Step, StoredQueries } from '../contract.ts';
 import { Refusal } from '../errors.ts';

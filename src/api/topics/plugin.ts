@@ -1,7 +1,8 @@
 /** Topics over HTTP: list, publish, page, and the live feed. */
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { TidemarkError } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 import type { ApiContext } from '../context.ts';
 import { Refusal } from '../errors.ts';
 import { nullable, problems, query } from '../schemas.ts';

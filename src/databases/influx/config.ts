@@ -1,6 +1,7 @@
 /** Where InfluxDB is and who we are to it. Checked once here; the token is in no message and no log. */
-import { Type } from 'typebox';
+
 import { FatalError } from '../../model/index.ts';
+import { Type } from '../../runtime/index.ts';
 
 export interface InfluxConfig {
   readonly url: string;

@@ -4,10 +4,9 @@
  * quietly. With `repair` the points that are missing or different are written again, and the hour is compared once
  * more. Nothing is ever deleted: a point that the log knows nothing of is told and left.
  */
-import { Type } from 'typebox';
 import type { Broker } from '../../broker/index.ts';
 import { FatalError, hours, minutes } from '../../model/index.ts';
-import { nearest } from '../../runtime/index.ts';
+import { nearest, Type } from '../../runtime/index.ts';
 import { acceptedAs } from '../accept.ts';
 import type { JobKind, Json, PlannedUnit, UnitOutcome } from '../contract.ts';
 import { type Comparison, compare, isEqual, type VerifyWork } from './compare.ts';
