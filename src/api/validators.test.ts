@@ -9,7 +9,8 @@ const bad = { type: 'object', properties: { n: { type: 'no such type' } } };
 
 async function appWith(...schemas: object[]) {
   const validators = compileWhenUsed();
-  const app = Fastify({ ajv: { onCreate: validators.install } });
+  const { buildValidator } = validators;
+  const app = Fastify({ schemaController: { compilersFactory: { buildValidator } } });
   for (const [index, body] of schemas.entries()) {
     app.post(`/${index}`, { schema: { body } }, async ({ body }) => ({ body }));
   }
