@@ -27,7 +27,7 @@ const PAGE_POINTS_MIN = 50;
 /** With more rows their pages are so small that most of a page's work would be for few points. */
 const COLUMN_ROWS_MAX = 1_000;
 /** First pages asked for at once. */
-export const ROWS_OPENED_AT_ONCE = 32;
+const ROWS_OPENED_AT_ONCE = 64;
 
 export interface MergeTaker {
   /** A row that has points, before any of them comes. */
@@ -61,11 +61,17 @@ export class RowMerge {
     this.#pagePoints = Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
   }
 
-  /** Asks for the first pages that `run` will want, without waiting for them. */
-  prefetch(): void {
+  /** Asks for the first pages that `run` will want, without waiting for them; says how many. */
+  prefetch(): number {
     const [first] = this.#waiting;
-    if (first === undefined || this.#next > 0) return;
+    if (first === undefined || this.#next > 0) return 0;
     this.#ahead = this.#openUpTo(this.#earliest(first), ROWS_OPENED_AT_ONCE);
+    return this.#ahead.length;
+  }
+
+  /** Asked for, and not taken by `run` yet. */
+  get rowsAhead(): number {
+    return this.#ahead.length;
   }
 
   /** Once. Whatever happens, everything is closed at the end. */

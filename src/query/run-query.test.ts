@@ -49,6 +49,31 @@ const ask = async (store: SeriesStore, metric: object) => {
 };
 const sum = { name: 'sum', sampling: { value: 1, unit: 'minutes' } };
 
+test('the store works for the groups that follow, up to so many rows, however few a group has', async () => {
+  const open = { now: 0, most: 0 };
+  const { store } = storeOf(1);
+  const many: SeriesStore = {
+    ...store,
+    async *findRows({ metric }) {
+      yield Array.from(
+        { length: 300 },
+        (_, n): StoredRow => ({
+          row: { metric, rowTimeMs: 0, type: 'kairos_double', tags: [['host', `h${n}`]] },
+        }),
+      );
+    },
+    async *readRow() {
+      open.most = Math.max(open.most, ++open.now);
+      await nextTurn();
+      yield pageOf([{ timestampMs: 1, value: 1 }]);
+      open.now--;
+    },
+  };
+  const answer = await ask(many, { group_by: [{ name: 'tag', tags: ['host'] }] });
+  expect(answer.results).toHaveLength(300);
+  expect(open).toEqual({ now: 0, most: 64 });
+});
+
 test('other work has its turn while a query runs over data at hand', async () => {
   let turns = 0;
   let running = true;

@@ -19,6 +19,9 @@ import { Turns } from './turns.ts';
 /** A quarter of what V8 can hold in one heap by default. */
 const ANSWER_CHARS_MAX = 256 * 1_024 * 1_024;
 
+/** Rows of the groups that follow whose first pages are asked for ahead: no further group is when there are as many. */
+const ROWS_AHEAD = 64;
+
 export interface QueryOutcome {
   /** The answer's JSON, to be joined. */
   readonly parts: readonly string[];
@@ -64,10 +67,14 @@ class MetricRun {
       group,
       merge: this.#merge(group),
     }));
+    let [opened, rowsAhead] = [0, 0];
     try {
       for (const [i, { group, merge }] of merges.entries()) {
-        // The store works for the next group while this one is merged.
-        merges[i + 1]?.merge.prefetch();
+        // The store works for the groups that follow while this one is merged.
+        while (opened < merges.length && (opened <= i || rowsAhead < ROWS_AHEAD)) {
+          rowsAhead += merges[opened++]?.merge.prefetch() ?? 0;
+        }
+        rowsAhead -= merge.rowsAhead;
         for (const result of await this.#runGroup(group, merge)) results.push(result);
       }
     } finally {
