@@ -24,6 +24,7 @@ export {
 } from './holt-winters.ts';
 export { Moments } from './moments.ts';
 export { ExponentialAverage, MovingAverage } from './moving-average.ts';
+export { leastFrom, placeNth } from './nth.ts';
 export { type QuantileMethod, quantileOfSorted } from './quantile.ts';
 export { Summary } from './summary.ts';
 export { TDigest } from './t-digest.ts';

@@ -1,5 +1,5 @@
 /** Reads the points of one row, a page at a time (spec §10). */
-import type { KeptCells } from './cell-cache/kept-cells.ts';
+import { type KeptCells, keptDoubles } from './cell-cache/kept-cells.ts';
 import { columnOf, encodeColumn, isLegacyFloat, timestampOf } from './column.ts';
 import { CELL_HEAD_BYTES, eachCell } from './packed-cells.ts';
 import type { RowKey } from './row-key.ts';
@@ -94,10 +94,8 @@ function decodePage(
   const numbers = columnOfDoubles(count);
   if (type === DOUBLE_TYPE) {
     if ('runs' in page) {
-      eachCell(page, (i, column, bytes, from, to) => {
-        times[i] = timestampOf(spec, rowTimeMs, column);
-        numbers[i] = doubleAt(bytes, from, to);
-      });
+      keptDoubles(page, times, numbers, doubleAt);
+      for (let i = 0; i < count; i++) times[i] = timestampOf(spec, rowTimeMs, times[i] as number);
     } else decodeSentDoubles(spec, rowTimeMs, page, { times, numbers });
     return { times, numbers, values: 'doubles' };
   }

@@ -2,6 +2,7 @@
  * A percentile of a bucket, exact however many points it has. KairosDB samples 1,028 of them at random when there are
  * more, so that its own answers differ from one another; this is the only place where ours may differ from one of its.
  */
+import { leastFrom, placeNth } from '../../stats/index.ts';
 import { QueryFailed } from '../errors.ts';
 import { javaDoubleText } from '../json/java-number.ts';
 import { double } from '../parse/property.ts';
@@ -64,13 +65,13 @@ class Percentile implements Fold {
   #value(): number {
     const p = this.#p;
     if (p < 0 || p > 1) throw new QueryFailed(`${javaDoubleText(p)} is not in [0..1]`);
-    const sorted = this.#values.subarray(0, this.#count).sort();
+    const values = this.#values.subarray(0, this.#count);
     const at = p * (this.#count + 1);
-    if (at < 1) return sorted[0] as number;
-    if (at >= this.#count) return sorted[this.#count - 1] as number;
-    const whole = Math.floor(at);
-    const lower = sorted[whole - 1] as number;
-    const upper = sorted[whole] as number;
-    return lower + (at - whole) * (upper - lower);
+    const index = Math.min(Math.max(Math.floor(at), 1), this.#count) - 1;
+    placeNth(values, index);
+    const lower = values[index] as number;
+    if (at < 1 || at >= this.#count) return lower;
+    const upper = leastFrom(values, index + 1);
+    return lower + (at - Math.floor(at)) * (upper - lower);
   }
 }

@@ -89,17 +89,18 @@ export class CellCache {
     while (at <= last && left > 0) {
       const stretch = this.#keptAt(key, at);
       if (stretch !== undefined) {
-        const { skip, count } = within(stretch, at, last);
-        const run = stretch.run;
-        const taken = Math.min(count, left);
+        let run = at <= stretch.from ? stretch.run : behind(stretch.run, at);
+        const count = last >= stretch.to ? run.count : countBelow(run, last + 1);
         at = stretch.to + 1;
+        let taken = Math.min(count, left);
         left -= taken;
         cellsFromCache(taken);
-        for (let from = 0; from < taken; ) {
-          if (page.isFullFor(taken - from)) yield page.take();
-          const part = Math.min(taken - from, page.room);
-          page.add(partOf(run, skip + from, part));
-          from += part;
+        while (taken > 0) {
+          if (page.isFullFor(taken)) yield page.take();
+          const part = Math.min(taken, page.room);
+          page.add(partOf(run, 0, part));
+          taken -= part;
+          if (taken > 0) run = partOf(run, part, run.count - part);
         }
         continue;
       }
@@ -391,12 +392,10 @@ function lastColumn({ bytes, count }: CellPage): number {
   return column;
 }
 
-/** The cells of a stretch that lie between two columns: behind how many, and how many. */
-function within(stretch: Stretch, first: number, last: number) {
-  const { run } = stretch;
-  const skip = first <= stretch.from ? 0 : countBelow(run, first);
-  const end = last >= stretch.to ? run.count : countBelow(run, last + 1);
-  return { skip, count: end - skip };
+/** The cells of a run from a column on. */
+function behind(run: KeptRun, first: number): KeptRun {
+  const skip = countBelow(run, first);
+  return partOf(run, skip, run.count - skip);
 }
 
 function overtake(readings: Iterable<Reading>, from: number, to: number): void {

@@ -29,49 +29,106 @@ export interface KeptCells {
 
 type Each = (index: number, column: number, bytes: Buffer, from: number, to: number) => void;
 
+/** Stands at a cell of a run, at first before the first one. */
+class Walk {
+  readonly bytes: Buffer;
+  /** Where the cell's value begins. */
+  from: number;
+  column: number;
+  #distance: number;
+  length: number;
+  #end: number;
+
+  constructor({ bytes, at, column, distance, length }: KeptRun) {
+    this.bytes = bytes;
+    this.from = at;
+    this.column = column;
+    this.#distance = distance;
+    this.length = length;
+    this.#end = at;
+  }
+
+  step(): void {
+    const head = this.bytes[this.#end] as number;
+    let from = this.#end + 1;
+    if (head !== 0) from = this.#change(head, from);
+    this.from = from;
+    this.column += this.#distance;
+    this.#end = from + this.length;
+  }
+
+  /** So many cells from behind this one on. */
+  rest(count: number): KeptRun {
+    const { bytes, column, length } = this;
+    return { bytes, at: this.#end, count, column, distance: this.#distance, length };
+  }
+
+  #change(first: number, behind: number): number {
+    const { bytes } = this;
+    let [head, at] = [first, behind];
+    if (head >= 0x80) {
+      head = wholeAt(bytes, at - 1);
+      at += bytesOf(head) - 1;
+    }
+    this.#distance += changeOf(head);
+    if ((head & 1) === 1) {
+      this.length = wholeAt(bytes, at);
+      at += bytesOf(this.length);
+    }
+    return at;
+  }
+}
+
 /** Calls `each` with where a value begins and ends. */
 export function eachKeptCell({ runs }: KeptCells, each: Each): void {
   let index = 0;
   for (const run of runs) {
+    const walk = new Walk(run);
+    for (let i = 0; i < run.count; i++) {
+      walk.step();
+      each(index++, walk.column, run.bytes, walk.from, walk.from + walk.length);
+    }
+  }
+}
+
+/** All cells straight into two columns, their values as doubles; `shortDouble` reads one of less than eight bytes. */
+export function keptDoubles(
+  { runs }: KeptCells,
+  columns: Float64Array,
+  numbers: Float64Array,
+  shortDouble: (bytes: Buffer, from: number, to: number) => number,
+): void {
+  let index = 0;
+  for (const run of runs) {
     const { bytes, count } = run;
-    let { at, column, distance, length } = run;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const walk = new Walk(run);
     for (let i = 0; i < count; i++) {
-      let head = bytes[at++] as number;
-      if (head !== 0) {
-        if (head >= 0x80) {
-          head = wholeAt(bytes, at - 1);
-          at += bytesOf(head) - 1;
-        }
-        distance += changeOf(head);
-        if ((head & 1) === 1) {
-          length = wholeAt(bytes, at);
-          at += bytesOf(length);
-        }
-      }
-      column += distance;
-      each(index++, column, bytes, at, at + length);
-      at += length;
+      walk.step();
+      const { from, length } = walk;
+      columns[index] = walk.column;
+      numbers[index++] =
+        length >= 8 ? view.getFloat64(from) : shortDouble(bytes, from, from + length);
     }
   }
 }
 
 /** The part of a run behind the first `skip` cells, `count` of them. */
 export function partOf(run: KeptRun, skip: number, count: number): KeptRun {
-  if (skip === 0) return { ...run, count };
-  let [at, column, length] = [run.at, run.column, run.length];
-  let before = column;
-  eachKeptCell({ runs: [{ ...run, count: skip }], count: skip }, (_i, next, _bytes, from, to) => {
-    [before, column, length, at] = [column, next, to - from, to];
-  });
-  return { bytes: run.bytes, at, count, column, distance: column - before, length };
+  if (skip === 0) return count === run.count ? run : { ...run, count };
+  const walk = new Walk(run);
+  for (let i = 0; i < skip; i++) walk.step();
+  return walk.rest(count);
 }
 
 /** How many cells of a run, from its start, have a column below this. */
 export function countBelow(run: KeptRun, column: number): number {
+  const walk = new Walk(run);
   let count = 0;
-  eachKeptCell({ runs: [run], count: run.count }, (_i, each) => {
-    if (each < column) count++;
-  });
+  for (; count < run.count; count++) {
+    walk.step();
+    if (walk.column >= column) break;
+  }
   return count;
 }
 
