@@ -24,8 +24,10 @@ export async function sendJson(
 ): Promise<FastifyReply> {
   const body = Buffer.from(typeof parts === 'string' ? parts : parts.join(''));
   reply.code(status).headers({ ...NO_CACHE, 'content-type': JSON_TYPE });
-  if (status === 200) reply.header('vary', 'Accept-Encoding, User-Agent');
-  if (!takesGzip(request)) return reply.send(body);
+  // The filter that packs knows these two methods.
+  const isPackable = request.method === 'GET' || request.method === 'POST';
+  if (status === 200 && isPackable) reply.header('vary', 'Accept-Encoding, User-Agent');
+  if (!isPackable || body.length === 0 || !takesGzip(request)) return reply.send(body);
   return reply.header('content-encoding', 'gzip').send(await compress(body));
 }
 
@@ -65,7 +67,9 @@ export const sendFailure = (
     .send(Buffer.from(JSON.stringify({ errors: [reason] })));
 
 export const takesGzip = ({ headers }: FastifyRequest): boolean =>
-  /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(String(headers['accept-encoding'] ?? ''));
+  /(?<![\w-])gzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(
+    String(headers['accept-encoding'] ?? ''),
+  );
 
 /** Whether an Accept header lets this type through. */
 export function accepts({ headers }: FastifyRequest, type: string): boolean {
@@ -73,8 +77,8 @@ export function accepts({ headers }: FastifyRequest, type: string): boolean {
   if (given === undefined || given.trim() === '') return true;
   const [group] = type.split('/') as [string];
   return given.split(',').some((range) => {
-    const [name = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    if (parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))) return false;
+    // KairosDB does not look at the quality that follows, not even at 0.
+    const name = range.split(';')[0]?.trim().toLowerCase();
     return name === '*/*' || name === '*' || name === `${group}/*` || name === type;
   });
 }

@@ -48,6 +48,7 @@ export function takeMetric(
   // Counts good points only, as KairosDB's own counter does.
   let good = 0;
   for (const point of metric.datapoints) {
+    if (point === null) throw new QueryFailed(null);
     const at = `${context}.datapoints[${good}]`;
     const [time, pointValue, pointType] = point;
     if (time === undefined) {

@@ -5,6 +5,7 @@ import {
   type JsonNumber,
   type JsonValue,
   javaDoubleOf,
+  javaLongOf,
   QueryFailed,
   QueryRefused,
   typedBoolean,
@@ -18,7 +19,8 @@ export interface MetricBody {
   readonly timestamp: bigint | null;
   /** undefined when the field is missing. */
   readonly value: JsonValue | undefined;
-  readonly datapoints: readonly (readonly JsonValue[])[];
+  /** null is where KairosDB stumbles. */
+  readonly datapoints: readonly (readonly JsonValue[] | null)[];
   readonly tags: ReadonlyMap<string, string | null>;
   readonly type: string | null;
   readonly ttlSeconds: number;
@@ -35,44 +37,52 @@ export function metricOf(json: JsonValue, duplicates: ReadonlyMap<JsonValue, str
   };
   return {
     name: field('name', typedString),
-    timestamp: field('time', wholeNumber) ?? field('timestamp', wholeNumber),
+    timestamp:
+      field('time', (time) => wholeNumber(time)) ?? field('timestamp', (time) => wholeNumber(time)),
     value: json.get('value'),
     datapoints: field('datapoints', pointsOf) ?? [],
     tags: field('tags', (tags) => tagsOf(tags, duplicates)) ?? new Map(),
     type: field('type', typedString),
-    ttlSeconds: Number(BigInt.asIntN(32, field('ttl', wholeNumber) ?? 0n)),
+    ttlSeconds: Number(field('ttl', (ttl) => wholeNumber(ttl, 'an int', 32)) ?? 0n),
     skipValidate: field('skip_validate', typedBoolean) ?? false,
   };
 }
 
-/** A number or text without a fraction: 1001.0 is one, 1001.5 is not. */
-function wholeNumber(json: JsonValue): bigint {
-  const text = typeof json === 'string' ? json : numberText(json);
-  if (/^-?\d+$/.test(text)) {
-    const value = BigInt(text);
-    if (value === BigInt.asIntN(64, value)) return value;
+/** A number or text without a fraction: 1001.0 is one, 1001.5 is not, nor is what has more bits. */
+function wholeNumber(json: JsonValue, wanted = 'a long', bits = 64): bigint {
+  const text = typeof json === 'string' ? json : numberText(json, wanted);
+  const value = exactWholeOf(text);
+  if (value !== undefined && value === BigInt.asIntN(bits, value)) return value;
+  // Java's cast of this one double saturates to a long that becomes the same double again.
+  if (value === 2n ** 63n && bits === 64) return value - 1n;
+  throw new QueryRefused(`java.lang.NumberFormatException: Expected ${wanted} but was ${text}`);
+}
+
+function exactWholeOf(text: string): bigint | undefined {
+  try {
+    return javaLongOf(text);
+  } catch {
+    // No digits alone, or too many: as a double, then.
   }
   try {
     const value = javaDoubleOf(text);
-    if (Number.isInteger(value)) return BigInt.asIntN(64, BigInt(value));
+    return Number.isInteger(value) ? BigInt(value) : undefined;
   } catch {
-    // Said below.
+    return undefined;
   }
-  throw new QueryRefused(`java.lang.NumberFormatException: Expected a long but was ${text}`);
 }
 
-function numberText(json: JsonValue): string {
+function numberText(json: JsonValue, wanted: string): string {
   if (json === null || typeof json !== 'object' || isArray(json) || isObject(json)) {
-    throw unexpected('a long', json);
+    throw unexpected(wanted, json);
   }
   return (json as JsonNumber).text;
 }
 
-function pointsOf(json: JsonValue): readonly (readonly JsonValue[])[] {
+function pointsOf(json: JsonValue): MetricBody['datapoints'] {
   if (json === null || !isArray(json)) throw unexpected('BEGIN_ARRAY', json);
   return json.map((point) => {
-    if (point === null) throw new QueryFailed(null);
-    if (!isArray(point)) throw unexpected('BEGIN_ARRAY', point);
+    if (point !== null && !isArray(point)) throw unexpected('BEGIN_ARRAY', point);
     return point;
   });
 }

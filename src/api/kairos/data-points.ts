@@ -1,6 +1,6 @@
 /** Storing and deleting points. */
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { constants, gunzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RetriableError } from '../../model/index.ts';
 import { parseQuery, QueryFailed, QueryRefused, rowQueryOf } from '../../query/index.ts';
@@ -15,6 +15,11 @@ const unpack = promisify(gunzip);
 
 /** Unpacked; more is refused, so that a few kilobytes can't fill the memory. */
 const UNPACKED_BYTES_MAX = 256 * 1_024 * 1_024;
+
+const GZIP_TYPE = /^\s*(?:\*\/|application\/(?:gzip|\*)\s*(?:;|$))/i;
+const GZIP_HEADER_BYTES = 10;
+/** The sum and the length of what is packed. */
+const GZIP_TRAILER_BYTES = 8;
 
 export function dataPointRoutes({ store, ingest, clock }: KairosContext): readonly KairosRoute[] {
   // Without a log behind it these routes are switched off, and nobody comes here.
@@ -132,18 +137,37 @@ const tooBusy = () =>
     retryAfterMs: 1_000,
   });
 
-/** Packed when one of two headers says so; they answer differently to what is not. */
+/**
+ * Packed when one of two headers says so; they answer differently to what is not. A type with a wildcard is as good as
+ * `application/gzip`, because KairosDB looks for a reader of that one first.
+ */
 async function bodyOf({ body, headers }: FastifyRequest): Promise<Buffer> {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
-  const byType = /^application\/gzip\b/i.test(headers['content-type'] ?? '');
-  if (!byType && headers['content-encoding'] !== 'gzip') return bytes;
+  const byType = GZIP_TYPE.test(headers['content-type'] ?? '');
+  if (!byType && headers['content-encoding']?.toLowerCase() !== 'gzip') return bytes;
   try {
-    return await unpack(bytes, { maxOutputLength: UNPACKED_BYTES_MAX });
+    return await unpacked(bytes);
   } catch (error) {
-    const { code } = error as { code?: string };
+    const { code, message } = error as { code?: string; message: string };
     if (code === 'ERR_BUFFER_TOO_LARGE') {
       throw new QueryRefused(`unpacked the body has more than ${UNPACKED_BYTES_MAX} bytes`);
     }
+    const isPacked = message !== 'incorrect header check' && !message.startsWith('unknown');
+    if (code === 'Z_DATA_ERROR' && isPacked) throw new QueryFailed(message);
     throw byType ? new QueryRefused('Not in GZIP format') : new QueryFailed('Not in GZIP format');
+  }
+}
+
+/** Of a body that was cut off all that came, as a plain one is read. Nobody looks at the sum behind a body. */
+async function unpacked(bytes: Buffer): Promise<Buffer> {
+  const maxOutputLength = UNPACKED_BYTES_MAX;
+  try {
+    return await unpack(bytes, { maxOutputLength });
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const isCut = code === 'Z_BUF_ERROR' && bytes.length >= GZIP_HEADER_BYTES;
+    if (!isCut && !/^incorrect (?:data|length) check$/.test(message)) throw error;
+    const body = isCut ? bytes : bytes.subarray(0, -GZIP_TRAILER_BYTES);
+    return unpack(body, { maxOutputLength, finishFlush: constants.Z_SYNC_FLUSH });
   }
 }

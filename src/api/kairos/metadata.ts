@@ -55,6 +55,7 @@ export function metadataRoutes(store: KairosPort, desk: QueryDesk): readonly Kai
     },
     {
       path: '/metadata/:service/:serviceKey/:key',
+      alsoPlain: true,
       summary: 'One text',
       handlers: {
         GET: handle(

@@ -78,6 +78,38 @@ describe('points', () => {
     expect([refused.statusCode, refused.json()]).toEqual([400, { errors: ['Not in GZIP format'] }]);
   });
 
+  test('of a packed body that was cut off are kept as those of a plain one; its sum is not looked at', async () => {
+    const packed = gzipSync(JSON.stringify([point, { ...point, timestamp: 6 }]));
+    const send = (payload: Buffer) =>
+      ask('POST', '/datapoints', {
+        payload: payload as unknown as object,
+        headers: { 'content-encoding': 'GZIP' },
+      });
+    expect((await send(packed.subarray(0, -20))).statusCode).toBe(400);
+    expect((await send(packed.subarray(0, 5))).statusCode).toBe(500);
+    const damaged = Buffer.from(packed);
+    damaged.writeUInt32LE(~damaged.readUInt32LE(damaged.length - 8) >>> 0, damaged.length - 8);
+    expect((await send(damaged)).statusCode).toBe(204);
+    expect(await valuesOf()).toEqual([
+      [5, 1],
+      [6, 1],
+    ]);
+  });
+
+  test.each([
+    ['*/*', 204],
+    ['application/*', 204],
+    ['text/*', 400],
+    ['bogus', 400],
+  ])(
+    'come packed under any type that application/gzip falls under: %s, %i',
+    async (type, status) => {
+      const payload = gzipSync(JSON.stringify(point)) as unknown as object;
+      const headers = { 'content-type': type };
+      expect((await ask('POST', '/datapoints', { payload, headers })).statusCode).toBe(status);
+    },
+  );
+
   test('that no store can hold are refused with the reason, the others kept', async () => {
     const answer = await post('/datapoints', [point, { ...point, timestamp: 6, ttl: -1 }]);
     expect(answer.statusCode).toBe(400);
@@ -272,6 +304,29 @@ describe('the interface', () => {
       'access-control-allow_method': 'POST',
       'access-control-max-age': '86400',
     });
+  });
+
+  test.each([
+    ['DELETE', '/metric/'],
+    ['GET', '/metadata/s//k'],
+  ] as const)('knows no path that lacks a name: %s %s', async (method, path) => {
+    expect((await ask(method, path)).statusCode).toBe(404);
+  });
+
+  test('says what a path offers before what the client could read of it', async () => {
+    const headers = { accept: 'text/html' };
+    expect((await ask('GET', '/datapoints', { headers })).statusCode).toBe(405);
+    expect((await ask('GET', '/nowhere', { headers })).statusCode).toBe(404);
+    const plain = { headers: { accept: 'text/plain' } };
+    expect((await ask('GET', '/metadata/s', plain)).statusCode).toBe(406);
+    expect((await ask('GET', '/metadata/s/k/x', plain)).statusCode).toBe(404);
+  });
+
+  test('takes the first of a parameter that is given twice', async () => {
+    await post('/datapoints', point);
+    const text = encodeURIComponent(JSON.stringify(query));
+    expect((await ask('GET', `/datapoints/query?query=${text}&query=x`)).statusCode).toBe(200);
+    expect((await ask('GET', '/metricnames?prefix=m&prefix=x')).json()).toEqual({ results: ['m'] });
   });
 
   test('knows no other paths, and no other types than JSON', async () => {

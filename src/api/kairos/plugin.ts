@@ -14,7 +14,7 @@ import {
 } from '../../query/index.ts';
 import type { Clock, Logger } from '../../runtime/index.ts';
 import { catalogue, Refusal, refusalOf } from '../errors.ts';
-import { accepts, sendFailure, sendJson, sendNothing, sendRefusal } from './answers.ts';
+import { sendFailure, sendJson, sendNothing, sendRefusal } from './answers.ts';
 import { dataPointRoutes } from './data-points.ts';
 import type { KairosIngest } from './ingest.ts';
 import { metadataRoutes } from './metadata.ts';
@@ -45,10 +45,12 @@ export async function kairos(app: FastifyInstance, context: KairosContext): Prom
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send());
   app.setErrorHandler(async (error, request, reply) => answerError(error, request, reply, logger));
-  app.addHook('preHandler', async (request, reply) => {
-    const isPlain = request.url.startsWith('/api/v1/metadata/') && accepts(request, 'text/plain');
-    if (isPlain || accepts(request, 'application/json')) return;
-    return reply.code(406).send();
+  // Of a parameter that is given twice the first counts.
+  app.addHook('preHandler', async ({ query }) => {
+    const parameters = query as Record<string, string | string[]>;
+    for (const [name, value] of Object.entries(parameters)) {
+      if (Array.isArray(value)) parameters[name] = value[0] as string;
+    }
   });
   const desk = openDesk(context);
   app.addHook('preClose', () => desk.stop());
@@ -100,6 +102,11 @@ function aboutRoutes({ store, logger }: KairosContext): readonly KairosRoute[] {
       preflight: true,
       handlers: { GET: async (request, reply) => sendJson(request, reply, VERSION) },
     },
+    ...['/health', '/metadata'].map((path) => ({
+      path,
+      summary: 'Nothing by itself',
+      handlers: {},
+    })),
     {
       path: '/health/status',
       summary: 'Health, check by check',
@@ -153,6 +160,9 @@ function answerError(
     // The store is away or full: the client is to come again, nothing was lost silently.
     reply.header('retry-after', Math.ceil((error.retryAfterMs ?? 1_000) / 1_000));
     return sendFailure(reply, error.message, 503);
+  }
+  if ((error as { code?: string }).code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return sendRefusal(reply, ['the Content-Type is none']);
   }
   if (error instanceof Refusal || (error as { statusCode?: number }).statusCode !== undefined) {
     const refusal = refusalOf(error);

@@ -1,5 +1,6 @@
 /** The table of KairosDB's paths, so that a known path with another method is told which ones there are. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { accepts } from './answers.ts';
 
 type Method = 'GET' | 'POST' | 'DELETE' | 'PUT';
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
@@ -14,6 +15,8 @@ export interface KairosRoute {
   readonly group?: KairosGroup;
   /** Answers OPTIONS as KairosDB's own preflight does. */
   readonly preflight?: boolean;
+  /** Answers as text/plain, too, to who asks for that. */
+  readonly alsoPlain?: boolean;
   readonly handlers: Partial<Record<Method, Handler>>;
 }
 
@@ -27,7 +30,7 @@ export function addRoutes(
   routes: readonly KairosRoute[],
   isOn: (group: KairosGroup) => boolean,
 ): void {
-  for (const { path, summary, group, preflight, handlers: given } of routes) {
+  for (const { path, summary, group, preflight, alsoPlain = false, handlers: given } of routes) {
     const isOff = group !== undefined && !isOn(group);
     const handlers = isOff ? forbidden(given, group) : given;
     const offered = Object.keys(handlers) as Method[];
@@ -36,6 +39,10 @@ export function addRoutes(
         method === 'OPTIONS' ||
         (method === 'HEAD' ? handlers.GET !== undefined : offered.includes(method)),
     ).join(',');
+    const optionsFirst = [
+      'OPTIONS',
+      ...allow.split(',').filter((each) => each !== 'OPTIONS'),
+    ].join();
     for (const url of [path, `${path}/`]) {
       const schema = { summary, tags: ['kairosdb'], hide: url !== path };
       for (const method of offered) {
@@ -45,6 +52,7 @@ export function addRoutes(
           schema,
           compress: false,
           decompress: false,
+          preHandler: alsoPlain ? [refuseCutOff, mayBePlain] : [refuseCutOff, mustBeJson],
           handler: handlers[method] as Handler,
         });
       }
@@ -56,13 +64,26 @@ export function addRoutes(
           ? answerPreflight
           : async (_request, reply) =>
               method === 'OPTIONS'
-                ? reply.code(200).header('allow', allow).send()
+                ? reply.code(200).header('allow', optionsFirst).send()
                 : reply.code(405).header('allow', allow).send();
         app.route({ method, url, ...hidden, handler });
       }
     }
   }
 }
+
+/** A path that ends before its last part is none of KairosDB's. */
+async function refuseCutOff({ params }: FastifyRequest, reply: FastifyReply) {
+  if (Object.values(params as Record<string, string>).includes('')) return reply.code(404).send();
+}
+
+const mustTake =
+  (...types: readonly string[]) =>
+  async (request: FastifyRequest, reply: FastifyReply) => {
+    if (!types.some((type) => accepts(request, type))) return reply.code(406).send();
+  };
+const mustBeJson = mustTake('application/json');
+const mayBePlain = mustTake('application/json', 'text/plain');
 
 /** KairosDB's answer where its own server type has the group off, word for word. */
 function forbidden(handlers: KairosRoute['handlers'], group: KairosGroup): KairosRoute['handlers'] {

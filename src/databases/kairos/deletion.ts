@@ -17,8 +17,19 @@ export interface Deletion {
 /** Rows deleted while writers wait. */
 const ROWS_AT_ONCE = 200;
 
+/** Of a partition key in Cassandra. */
+const KEY_BYTES_MAX = 65_535;
+
+/**
+ * Cassandra refuses to look for such a key at all, each time again, and a delete in the log that fails for ever would
+ * hold up everything behind it.
+ */
+const mayExist = (metric: string): boolean =>
+  metric !== '' && Buffer.byteLength(metric) <= KEY_BYTES_MAX;
+
 /** May be run again after a failure. Rows found before a failure are gone with their points. */
 export async function deletePoints(deletion: Deletion, query: RowQuery): Promise<void> {
+  if (!mayExist(query.metric)) return;
   const { rows, spec, tagIndex, exclusively } = deletion;
   const bounds = timeBounds(query);
   if (bounds === undefined) return;
@@ -50,6 +61,7 @@ export async function deletePoints(deletion: Deletion, query: RowQuery): Promise
 
 /** Everything of a metric, its name too. */
 export async function deleteMetric(deletion: Deletion, metric: string): Promise<void> {
+  if (!mayExist(metric)) return;
   const query = { metric, fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
   await deletePoints(deletion, query);
   const { rows, exclusively } = deletion;

@@ -1,8 +1,8 @@
 /** Lets points pass and stores them under another name, with the tags that all rows of the group share. */
 import type { DataPoint } from '../../model/index.ts';
 import { QueryFailed } from '../errors.ts';
-import { typedString } from '../json/json-value.ts';
-import { anything, boolean, int, object, text } from '../parse/property.ts';
+import { isArray, isObject, type JsonValue, jsonText, typedString } from '../json/json-value.ts';
+import { anything, boolean, int, members, text } from '../parse/property.ts';
 import type { PointSink } from '../point.ts';
 import { aggregatorKind, type GroupFrame } from './aggregator.ts';
 
@@ -11,13 +11,13 @@ export const saveAs = aggregatorKind({
   javaClass: 'SaveAsAggregator',
   properties: {
     metric_name: text,
-    tags: object,
+    tags: members,
     ttl: int,
     add_saved_from: boolean,
     group_bys: anything,
   },
   make({ metric_name: metric, tags, ttl = 0, add_saved_from: addSavedFrom = true }, query) {
-    const own = [...(tags ?? [])].map(([name, value]) => [name, typedString(value)] as const);
+    const own = [...(tags ?? [])].map(([name, value]) => [name, tagText(value)] as const);
     const tagsOf = (group: GroupFrame): Record<string, string> => {
       const all: [string, string][] = own.map(([name, value]) => [name, value]);
       if (addSavedFrom) all.push(['saved_from', group.metric]);
@@ -51,3 +51,7 @@ export const saveAs = aggregatorKind({
     };
   },
 });
+
+/** KairosDB takes any value and then stores nothing of one that is no text; here it is stored under the value's text. */
+const tagText = (json: JsonValue): string =>
+  json !== null && (isArray(json) || isObject(json)) ? jsonText(json) : typedString(json);

@@ -6,7 +6,11 @@ import { list, long } from '../parse/property.ts';
 import { groupByKind } from './group-by.ts';
 
 const bins = {
-  read: (json: Parameters<typeof list.read>[0]) => (list.read(json) ?? []).map(typedDouble),
+  read: (json: Parameters<typeof list.read>[0]) =>
+    (list.read(json) ?? []).map((edge) => {
+      if (edge === null) throw new QueryFailed('a bin may not be null');
+      return typedDouble(edge);
+    }),
 };
 
 export const bin = groupByKind({
@@ -25,7 +29,9 @@ export const bin = groupByKind({
       }
       return edges.length;
     },
-    entry: (number) =>
-      `{"name":"bin","bins":[${edges.map(jsonDoubleText).join(',')}],"group":{"bin_number":${number}}}`,
+    entry(number) {
+      if (!edges.every(Number.isFinite)) throw new QueryFailed('a bin is no number');
+      return `{"name":"bin","bins":[${edges.map(jsonDoubleText).join(',')}],"group":{"bin_number":${number}}}`;
+    },
   }),
 });

@@ -21,8 +21,7 @@ test.each([
   [9_999_999.5, '9999999.5'],
   [-0.25, '-0.25'],
 ])('%d is printed as KairosDB prints it: %s', (value, text) => {
-  // Java names the smallest double by two digits, JavaScript by one.
-  expect(jsonDoubleText(value)).toBe(value === 5e-324 ? '5.0E-324' : text);
+  expect(jsonDoubleText(value)).toBe(text);
 });
 
 test('every printed double reads back as itself', () => {

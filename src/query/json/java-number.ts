@@ -70,8 +70,11 @@ export function javaDoubleText(value: number): string {
     const text = String(value);
     return text.includes('.') ? text : `${text}.0`;
   }
-  const [mantissa, exponent] = value.toExponential().split('e') as [string, string];
-  return `${mantissa.includes('.') ? mantissa : `${mantissa}.0`}E${Number(exponent)}`;
+  // Of two digits Java takes the nearest, also where one would do: 4.9E-324.
+  const short = value.toExponential();
+  const two = /^-?\de/.test(short) ? value.toExponential(1) : short;
+  const [mantissa, exponent] = two.split('e') as [string, string];
+  return `${mantissa}E${Number(exponent)}`;
 }
 
 /** As org.json writes a double: without a trailing `.0`, unless there is an exponent. */

@@ -16,6 +16,9 @@ import {
 import { type TimeSpan, type TimeUnit, unitMs } from './time-unit.ts';
 import { instantOf, type Zone } from './zone.ts';
 
+/** The first number that is no `long` of Java's: its calendar ends there, too. */
+const LONG_BEYOND = 2 ** 63;
+
 export class Buckets {
   readonly #sampling: TimeSpan;
   readonly #zone: Zone;
@@ -73,6 +76,12 @@ export class Buckets {
   }
 
   #edge(index: number): number {
+    const edgeMs = this.#anyEdge(index);
+    if (Math.abs(edgeMs) < LONG_BEYOND) return edgeMs;
+    throw new QueryFailed('The calculation caused an overflow');
+  }
+
+  #anyEdge(index: number): number {
     if (this.#fixedMs !== 0) return this.baseMs + index * this.#fixedMs;
     const { unit, value } = this.#sampling;
     const count = index * value;

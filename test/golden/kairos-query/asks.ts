@@ -341,6 +341,33 @@ const dataPoints: readonly Ask[] = [
 ];
 
 /** By the file that keeps the answers. */
+/** What only hand-written questions found: values that no client means, answered as the original answers them. */
+const oddities: readonly Ask[] = [
+  ...[[null], [1, null], ['NaN'], ['-Infinity']].map((bins) =>
+    query({ group_by: [{ name: 'bin', bins }] }),
+  ),
+  ...[
+    { name: 'dev', sampling: days(1), return_type: true },
+    { name: 'score', thresholds: [{ value: 3 }], order: false },
+    { name: 'score', thresholds: [{ value: 3, boundary: true }] },
+    { name: 'sum', sampling: { value: 4_294_967_296, unit: 'months' } },
+    { name: 'sum', sampling: { value: 300_000_000, unit: 'years' }, align_start_time: true },
+    { name: 'sum', sampling: { value: 2 ** 53, unit: 'minutes' } },
+    { name: 'save_as', metric_name: 'M.saved', tags: [] },
+    { name: 'save_as', metric_name: 'M.saved', tags: [['a', 'b']] },
+    { name: 'save_as', metric_name: 'M.saved', tags: [['a']] },
+    { name: 'save_as', metric_name: 'M.saved', tags: { a: [] } },
+  ].map((aggregator) => query({ tags: { host: 'a' }, limit: 3, aggregators: [aggregator] })),
+  ...[
+    '{"name":"M.o","timestamp":"१२","value":4.9e-324,"tags":{"a":"b"}}',
+    '{"name":"M.o","timestamp":1.7976931348623157e308,"value":1,"tags":{"a":"b"}}',
+    '{"name":"M.o","timestamp":1e30,"value":1,"tags":{"a":"b"}}',
+    '{"name":"M.o","timestamp":14,"value":1e-323,"ttl":4294967297,"tags":{"a":"b"}}',
+    '{"name":"M.o","datapoints":[[16,2e-323],,[17,1]],"tags":{"a":"b"}}',
+  ].map(store),
+  { path: '/api/v1/datapoints/query', body: { start_absolute: 0, metrics: [{ name: 'M.o' }] } },
+];
+
 export const topics: Readonly<Record<string, readonly Ask[]>> = {
   aggregators,
   calendar,
@@ -348,4 +375,5 @@ export const topics: Readonly<Record<string, readonly Ask[]>> = {
   selection,
   refusals,
   'data-points': dataPoints,
+  oddities,
 };

@@ -29,6 +29,10 @@ it.each([
   ['  putm \t m  100\t4   h=a=b ', 100, 4n, { h: 'a' }],
   ['putm m 100 4', 100, 4n, { add: 'tag' }],
   ['putm m 100 4 "h=a b" c=d', 100, 4n, { h: 'a b', c: 'd' }],
+  ['putm m 100 4 "h x"=a', 100, 4n, { 'h x"': 'a' }],
+  ['puts m 100 "a b h=a ', 100, 'a b h=a ', { add: 'tag' }],
+  ['puts m 100 " x', 100, 'x', { add: 'tag' }],
+  ['putm m 100 4 h=a "', 100, 4n, { h: 'a' }],
 ])('a put is a point: %s', (line, timestampMs, value, tags) => {
   const { outcome, point } = read(line);
   expect(outcome).toBe('point');

@@ -85,7 +85,13 @@ function tagsOf(
   return { tags: Object.fromEntries(tags), ttlSeconds };
 }
 
-/** Split at whatever is not above a space. A word that begins with a quote runs to a quote with such a sign behind it. */
+/**
+ * Split at whatever is not above a space. A word that begins with a quote runs to a quote with such a sign behind it, or
+ * else to the end of the line, without white space before it.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: Java's trim takes everything up to the space.
+const LEADING_SPACE = /^[\u0000-\u0020]+/;
+
 function wordsOf(line: string): string[] {
   const words: string[] = [];
   for (let at = 0; at < line.length; ) {
@@ -95,11 +101,13 @@ function wordsOf(line: string): string[] {
     }
     if (line[at] === '"') {
       const end = quotedEnd(line, at + 1);
-      if (end >= 0) {
-        words.push(line.slice(at + 1, end));
-        at = end + 1;
-        continue;
+      if (end < 0) {
+        const rest = line.slice(at + 1).replace(LEADING_SPACE, '');
+        return rest === '' ? words : [...words, rest];
       }
+      words.push(line.slice(at + 1, end));
+      at = end + 1;
+      continue;
     }
     const start = at;
     while (at < line.length && line.charCodeAt(at) > 0x20) at++;
