@@ -1,11 +1,13 @@
 /**
- * The package as users have it: packed into a tarball and installed into an empty folder from the registry, once
- * for all test files of a run, by the first that needs it; vitest removes it when the run is over.
+ * The package as users have it: packed into a tarball and installed by npm into a folder that holds nothing but what
+ * the lockfile names for users, as the checkout has it, so that npm need not fetch and unpack it once more; what the
+ * lockfile keeps for developers is not there. Once for all test files of a run, by the first that needs it; vitest
+ * removes it when the run is over.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -86,8 +88,9 @@ export async function teardown(): Promise<void> {
 }
 
 async function install(app: string): Promise<Installed> {
-  // --ignore-scripts: the build is run by itself, so that npm's output is JSON and nothing else.
-  await run('npm', ['run', 'build'], { cwd: projectRoot });
+  // --ignore-scripts: the build is run by itself, so that npm's output is JSON and nothing else; by one thread, as
+  // tsc's others take twice its processor time, and the other core has tests to run.
+  await run('npm', ['run', 'build', '--', '--singleThreaded'], { cwd: projectRoot });
   const { stdout } = await run(
     'npm',
     ['pack', '--json', '--ignore-scripts', '--pack-destination', folder],
@@ -97,6 +100,7 @@ async function install(app: string): Promise<Installed> {
   // npm 11 gives a list, later ones an object by package name.
   const [report] = Array.isArray(parsed) ? parsed : Object.values<typeof parsed>(parsed);
   await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', type: 'module' }));
+  await provide(app);
   await run(
     'npm',
     ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, report.filename)],
@@ -113,3 +117,40 @@ async function install(app: string): Promise<Installed> {
     bytes: report.size,
   };
 }
+
+interface Lockfile {
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly version: string }>>;
+}
+
+/** Puts there what the lockfile has for users, with a lockfile of its own, as an `npm install` of it would. */
+async function provide(app: string): Promise<void> {
+  const lock = await readFile(join(projectRoot, 'package-lock.json'), 'utf8');
+  const packages: Record<string, unknown> = { '': { name: 'app' } };
+  const folders = new Map<string, string[]>();
+  for (const [path, entry] of Object.entries((JSON.parse(lock) as Lockfile).packages)) {
+    if (path === '' || entry.dev === true) continue;
+    // Of those for other machines.
+    if (!(await isThere(join(projectRoot, path)))) continue;
+    packages[path] = entry;
+    // What is inside another's folder comes with it.
+    if (path.lastIndexOf('node_modules/') > 0) continue;
+    const into = dirname(path);
+    folders.set(into, [...(folders.get(into) ?? []), path]);
+  }
+  for (const [into, paths] of folders) {
+    await mkdir(join(app, into), { recursive: true });
+    const words = [...paths, join(app, into)];
+    // Linked, not copied, where it is the same file system: npm replaces files, and writes into none.
+    await run('cp', ['-RPpl', ...words], { cwd: projectRoot }).catch(() =>
+      run('cp', ['-RPpf', ...words], { cwd: projectRoot }),
+    );
+  }
+  const file = JSON.stringify({ name: 'app', lockfileVersion: 3, requires: true, packages });
+  await writeFile(join(app, 'package-lock.json'), file);
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
