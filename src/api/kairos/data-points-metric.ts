@@ -6,6 +6,7 @@ import {
   type JsonValue,
   javaDoubleOf,
   javaLongOf,
+  membersOf,
   QueryFailed,
   QueryRefused,
   typedBoolean,
@@ -91,10 +92,10 @@ function tagsOf(
   json: JsonValue,
   duplicates: ReadonlyMap<JsonValue, string>,
 ): Map<string, string | null> {
-  if (json === null || !isObject(json)) throw unexpected('BEGIN_OBJECT', json);
+  const members = membersOf(json);
   const twice = duplicates.get(json);
   if (twice !== undefined) throw new QueryRefused(`duplicate key: ${twice}`);
   return new Map(
-    [...json].map(([name, value]) => [name, value === null ? null : typedString(value)]),
+    [...members].map(([name, value]) => [name, value === null ? null : typedString(value)]),
   );
 }

@@ -96,6 +96,24 @@ export function typedString(json: JsonValue): string {
   return stringOf(json);
 }
 
+/** The members of an object. Gson's maps also come as an array of pairs, each an array of two. */
+export function membersOf(json: JsonValue): JsonObject {
+  if (json !== null && isObject(json)) return json;
+  if (json === null || !isArray(json)) throw unexpected('BEGIN_OBJECT', json);
+  const found = new Map<string, JsonValue>();
+  for (const pair of json) {
+    if (pair === null || !isArray(pair)) throw unexpected('BEGIN_ARRAY', pair);
+    const [name, value] = pair;
+    if (name === undefined || value === undefined || pair.length > 2) {
+      throw new QueryRefused('java.lang.IllegalStateException: a pair has two members');
+    }
+    const text = typedString(name);
+    if (found.has(text)) throw new QueryRefused(`duplicate key: ${text}`);
+    found.set(text, value);
+  }
+  return found;
+}
+
 export const unexpected = (wanted: string, json: JsonValue): QueryRefused =>
   new QueryRefused(`java.lang.IllegalStateException: Expected ${wanted} but was ${tokenOf(json)}`);
 

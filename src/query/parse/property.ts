@@ -8,6 +8,7 @@ import {
   isObject,
   type JsonObject,
   type JsonValue,
+  membersOf,
   stringOf,
   typedBoolean,
   typedDouble,
@@ -109,25 +110,7 @@ export const list: Property<readonly JsonValue[]> = {
   },
 };
 
-/** Members of an object. Gson also takes an array of pairs, each an array of two. */
-export const members: Property<JsonObject> = {
-  read(json) {
-    if (json !== null && isObject(json)) return json;
-    if (json === null || !isArray(json)) throw unexpected('BEGIN_OBJECT', json);
-    const found = new Map<string, JsonValue>();
-    for (const pair of json) {
-      if (pair === null || !isArray(pair)) throw unexpected('BEGIN_ARRAY', pair);
-      const [name, value] = pair;
-      if (name === undefined || value === undefined || pair.length > 2) {
-        throw new QueryRefused('java.lang.IllegalStateException');
-      }
-      const text = typedString(name);
-      if (found.has(text)) throw new QueryRefused(`duplicate key: ${text}`);
-      found.set(text, value);
-    }
-    return found;
-  },
-};
+export const members: Property<JsonObject> = { read: membersOf };
 
 /** Lower case only; another word is null. Gson takes no truth value for an enum's word. */
 export const lowerCaseWord = <W extends string>(words: readonly W[]): Property<W> => ({

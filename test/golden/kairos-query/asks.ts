@@ -363,6 +363,8 @@ const oddities: readonly Ask[] = [
     '{"name":"M.o","timestamp":1.7976931348623157e308,"value":1,"tags":{"a":"b"}}',
     '{"name":"M.o","timestamp":1e30,"value":1,"tags":{"a":"b"}}',
     '{"name":"M.o","timestamp":14,"value":1e-323,"ttl":4294967297,"tags":{"a":"b"}}',
+    '[{"name":"M.o","timestamp":17,"value":1,"tags":[]},{"name":"M.o","timestamp":18,"value":1,"tags":[["a","b"],["c",5]]}]',
+    '{"name":"M.o","timestamp":19,"value":1,"tags":[["a","b"],["a","c"]]}',
     '{"name":"M.o","datapoints":[[16,2e-323],,[17,1]],"tags":{"a":"b"}}',
   ].map(store),
   { path: '/api/v1/datapoints/query', body: { start_absolute: 0, metrics: [{ name: 'M.o' }] } },

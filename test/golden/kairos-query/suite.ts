@@ -10,7 +10,7 @@ import { points, topics } from './asks.ts';
 
 /** Texts of exceptions that are Java's, Joda's and Gson's. */
 const JAVAS_OWN =
-  /Cannot (?:invoke|read|cast)|cannot be cast|by zero|\[null\]|overflow|too large|in the range|JSONException|Expected an? (?:long|int) but/;
+  /Cannot (?:invoke|read|cast)|cannot be cast|by zero|\[null\]|overflow|too large|in the range|JSONException|Expected an? (?:long|int) but|IllegalStateException"\]\}$/;
 
 /** KairosDB before JDK 19 sometimes prints more digits than a number has. */
 const asNumbers = (text: string): unknown => {
