@@ -92,6 +92,8 @@ describe('usage', () => {
     [['topics', '--jsn'], "unknown option '--jsn'; did you mean --json?"],
     [['backlog', 'flsh'], "unknown command 'flsh' of backlog; did you mean flush?"],
     [['config', 'prnt'], "unknown command 'prnt'; did you mean print?"],
+    [['help', 'publsh'], "unknown command 'publsh'; did you mean publish?"],
+    [['config', 'help', 'prnt'], "unknown command 'prnt'; did you mean print?"],
     [['describe', 'x', '--format', 'mermiad'], 'did you mean mermaid?'],
     [
       ['subscribe', 'votes', '--count', '0'],
@@ -118,6 +120,12 @@ describe('usage', () => {
     expect(version).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
     const help = await run(['publish', '--help']).done;
     expect(help).toMatchObject({ code: 0, out: expect.stringContaining('--file <file>') });
+    for (const words of [
+      ['help', '--help'],
+      ['help', 'help'],
+      ['help', 'publish'],
+    ])
+      expect(await run(words).done).toMatchObject({ code: 0, err: '' });
     const none = await run([]).done;
     expect(none).toMatchObject({ code: 2, err: expect.stringContaining('Usage: tidemark') });
   });

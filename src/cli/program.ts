@@ -29,7 +29,7 @@ import { verifyCommand } from './commands/verify.ts';
 import type { CliContext } from './context.ts';
 import { loadMain, type MainModule } from './engine.ts';
 import { type Terminal, write } from './terminal.ts';
-import { UsageError, usageMessage } from './usage.ts';
+import { helpWords, UsageError, usageMessage } from './usage.ts';
 
 export const DONE = 0;
 export const FAILED = 1;
@@ -92,7 +92,7 @@ export async function runProgram(
   for (const command of commands) program.addCommand(command(context));
   inherit(program);
   try {
-    await program.parseAsync([...words], { from: 'user' });
+    await program.parseAsync([...helpWords(program, words)], { from: 'user' });
     return code;
   } catch (error) {
     return explain(error, program, words, terminal);

@@ -54,6 +54,25 @@ export function usageMessage(
   return `${message}; did you mean ${nearest(word!, known)}?`;
 }
 
+/**
+ * The words, but that help of help is help. Throws UsageError where help is asked for what is no command: commander
+ * would print everybody's, and not say why.
+ */
+export function helpWords(program: Command, words: readonly string[]): readonly string[] {
+  const at = words.indexOf('help');
+  let command: Command | undefined = program;
+  for (const word of words.slice(0, Math.max(at, 0)))
+    command = command?.commands.find((each) => each.name() === word);
+  const asked = words[at + 1];
+  // Where no commands follow, `help` is a topic's or a job's name.
+  if (at < 0 || asked === undefined || command === undefined || command.commands.length === 0)
+    return words;
+  if (['help', '--help', '-h'].includes(asked)) return words.slice(0, at + 1);
+  const known = command.commands.map((each) => each.name());
+  if (known.includes(asked)) return words;
+  throw new UsageError(`unknown command '${asked}'; did you mean ${nearest(asked, known)}?`);
+}
+
 const optionsOf = (command: Command): string[] => [
   ...command.options.flatMap(({ long }) => (long === undefined || long === null ? [] : [long])),
   '--help',
