@@ -6,6 +6,18 @@
 const { dirname } = require('node:path');
 const { compileCache, tidyCompileCache } = require('./compile-cache.js');
 
+/**
+ * Whether these words start a process without role `engine`, which holds little: by the words or the environment, for
+ * nobody reads a configuration file yet. One that says it there takes some 10 MiB more (docs/decisions/0056).
+ */
+function holdsLittle(words) {
+  const at = words.findIndex((word) => /^--roles(=|$)/.test(word));
+  const said = at < 0 ? process.env.TIDEMARK_ROLES : (words[at].split('=')[1] ?? words[at + 1]);
+  return (
+    said !== undefined && said !== '' && !said.split(',').some((role) => role.trim() === 'engine')
+  );
+}
+
 /** Command-line flags of Node; what NODE_OPTIONS says of the young generation stands. */
 function nodeFlags() {
   const flags = ['--disable-warning=ExperimentalWarning'];
@@ -20,9 +32,13 @@ function nodeFlags() {
  */
 const mallocBounds = { MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '1048576' };
 
+/** Below what V8's compilers and collectors ask for at once (32 KiB), in arenas of each thread that only grow (0056). */
+const smallMallocBounds = { ...mallocBounds, MALLOC_MMAP_THRESHOLD_: '32000' };
+
 /** The environment with a compile cache and bounds for malloc; what is set already stands. */
-function nodeEnvironment() {
-  const environment = { ...mallocBounds, ...process.env };
+function nodeEnvironment(words = process.argv.slice(2)) {
+  const bounds = holdsLittle(words) ? smallMallocBounds : mallocBounds;
+  const environment = { ...bounds, ...process.env };
   if (process.env.NODE_COMPILE_CACHE !== undefined) return environment;
   // Node makes it when it is missing, and goes without when it can't.
   const folder = compileCache(dirname(__dirname));

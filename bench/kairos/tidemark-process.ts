@@ -9,7 +9,7 @@ const { nodeFlags, nodeEnvironment } = createRequire(import.meta.url)(
   '../../bin/node-setup.js',
 ) as {
   nodeFlags(): string[];
-  nodeEnvironment(): NodeJS.ProcessEnv;
+  nodeEnvironment(words: readonly string[]): NodeJS.ProcessEnv;
 };
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -43,7 +43,8 @@ export async function startTidemark(options: StartOptions): Promise<TidemarkProc
 async function start(options: StartOptions): Promise<TidemarkProcess> {
   const { directory, environment, flags = ['--roles', 'ingest,query,sinks'] } = options;
   mkdirSync(directory, { recursive: true });
-  const { NODE_COMPILE_CACHE, MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_ } = nodeEnvironment();
+  const { NODE_COMPILE_CACHE, MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_ } =
+    nodeEnvironment(flags);
   const child = spawn(
     process.execPath,
     [...nodeFlags(), program, 'up', '--data', directory, '--port', '0', ...flags],

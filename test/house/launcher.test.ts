@@ -24,7 +24,7 @@ const program = `
 import { origin } from 'tidemark';
 import 'node:sqlite';
 const [verb] = process.argv.slice(2);
-const about = { origin, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE, trim: process.env.MALLOC_TRIM_THRESHOLD_, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
+const about = { origin, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE, trim: process.env.MALLOC_TRIM_THRESHOLD_, map: process.env.MALLOC_MMAP_THRESHOLD_, major: Number.parseInt(process.versions.node), words: process.argv.slice(2), pid: process.pid };
 if (verb === 'wait') {
   process.once('SIGTERM', () => { console.log('drained'); process.exit(0); });
   setInterval(() => {}, 1000);
@@ -94,6 +94,7 @@ interface Run {
     flags: string[];
     cache?: string;
     trim?: string;
+    map?: string;
     major: number;
     words: string[];
     pid: number;
@@ -155,6 +156,16 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
     }
     // Each installation's own.
     expect(new Set(caches).size).toBe(2);
+  });
+
+  it.each([
+    { words: ['up', '--roles', 'ingest,query,sinks'], map: '32000' },
+    { words: ['up', '--roles=query'], map: '32000' },
+    { words: ['up', '--roles', 'engine,query'], map: '1048576' },
+    { words: ['up'], map: '1048576' },
+  ])('$words starts with malloc’s bounds for its roles', async ({ words, map }) => {
+    const about = await launch(join(checkout, 'bin', 'tidemark'), words, age).about;
+    expect(about.map).toBe(process.env.MALLOC_MMAP_THRESHOLD_ ?? map);
   });
 
   it('SIGTERM reaches the program, which drains and exits 0', async () => {
