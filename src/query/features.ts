@@ -2,6 +2,7 @@
  * What `/features` tells user interfaces: every group-by and aggregator with the fields of a form for it. The defaults
  * and checks are the form's (KairosDB 1.3's), not the server's; the descriptions are ours.
  */
+import { timeUnits } from './time/time-unit.ts';
 
 interface Validation {
   readonly expression: string;
@@ -29,17 +30,6 @@ export interface Feature {
   readonly description: string;
   readonly properties: readonly Field[];
 }
-
-const UNITS = [
-  'MILLISECONDS',
-  'SECONDS',
-  'MINUTES',
-  'HOURS',
-  'DAYS',
-  'WEEKS',
-  'MONTHS',
-  'YEARS',
-] as const;
 
 const check = (expression: string, message: string): Validation => ({
   expression,
@@ -80,7 +70,7 @@ const span = (name: string, label: string): Field => ({
     field(['value', 'Value', 'How many units long.'], ['long', '1'], {
       checks: [check('value >= 0', 'Value must be greater or equal to 0.')],
     }),
-    field(['unit', 'Unit', 'The unit of time.'], ['enum', 'MILLISECONDS'], { options: UNITS }),
+    field(['unit', 'Unit', 'The unit of time.'], ['enum', 'MILLISECONDS'], { options: timeUnits }),
   ],
 });
 
@@ -230,7 +220,7 @@ const aggregators: readonly Feature[] = [
     description: 'Each value over the time since the point before, per unit.',
     properties: [
       field(['unit', 'Time Unit', 'The unit of time.'], ['enum', 'milliseconds'], {
-        options: UNITS,
+        options: timeUnits,
       }),
     ],
   },
