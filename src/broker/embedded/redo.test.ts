@@ -5,7 +5,7 @@ import { RetriableError } from '../../model/index.ts';
 import { silentLogger } from '../../runtime/index.ts';
 import type { StateChange } from '../contract.ts';
 import { decodeEntry, stateStart, u32 } from './keys.ts';
-import { packEntries, Redo, unpackEntries } from './redo.ts';
+import { PackedEntries, packEntries, Redo } from './redo.ts';
 import { Storage, type Write } from './storage.ts';
 import { Writer } from './writer.ts';
 
@@ -59,7 +59,12 @@ test('changes come back from their packed form', () => {
   });
   fc.assert(
     fc.property(fc.array(change), (changes) => {
-      expect(unpackEntries(packEntries(changes, 0, changes.length))).toEqual(changes);
+      const packed = new PackedEntries(packEntries(changes, 0, changes.length));
+      const places = Array.from({ length: packed.count }, (_, i) => i);
+      expect(places.map((i) => packed.entry(i))).toEqual(changes);
+      expect(places.map((i) => packed.keyText(i))).toEqual(
+        changes.map(({ key }) => key.toString('latin1')),
+      );
     }),
   );
 });

@@ -110,9 +110,10 @@ export class Redo {
         // Deleted with its namespace: then the write below finds that it has no owner.
         if (value === undefined) continue;
         bytes += value.length;
-        for (const change of unpackEntries(value).reverse()) {
+        const packed = new PackedEntries(value);
+        for (let i = packed.count - 1; i >= 0; i--) {
           const { size } = folded;
-          if (folded.add(change.key.toString('latin1')).size > size) changes.push(change);
+          if (folded.add(packed.keyText(i)).size > size) changes.push(packed.entry(i));
         }
         while (changes.length >= FOLDED_PER_WRITE)
           await this.#write(changes.splice(-FOLDED_PER_WRITE));
@@ -176,15 +177,44 @@ export function packEntries(changes: readonly StateChange[], from: number, to: n
   return packed;
 }
 
-/** Views of `packed`. */
-export function unpackEntries(packed: Buffer): StateChange[] {
-  const changes: StateChange[] = [];
-  for (let at = 0; at < packed.length; ) {
-    const keyEnd = at + ENTRY_HEADER_BYTES + packed.readUInt32LE(at);
-    const stored = packed.readUInt32LE(at + 4);
-    const key = packed.subarray(at + ENTRY_HEADER_BYTES, keyEnd);
-    at = stored === 0 ? keyEnd : keyEnd + stored - 1;
-    changes.push({ key, value: stored === 0 ? null : packed.subarray(keyEnd, at) });
+/** What stands in a packed value; an entry is made when it is asked for: most of them are changed again later. */
+export class PackedEntries {
+  readonly count: number;
+  readonly #packed: Buffer;
+  /** Where each begins. */
+  readonly #places: number[] = [];
+
+  constructor(packed: Buffer) {
+    this.#packed = packed;
+    for (let at = 0; at < packed.length; ) {
+      this.#places.push(at);
+      const stored = packed.readUInt32LE(at + 4);
+      at += ENTRY_HEADER_BYTES + packed.readUInt32LE(at) + Math.max(0, stored - 1);
+    }
+    this.count = this.#places.length;
   }
-  return changes;
+
+  /** The key, a character for each byte. */
+  keyText(i: number): string {
+    const { from, keyEnd } = this.#placeOf(i);
+    return this.#packed.toString('latin1', from, keyEnd);
+  }
+
+  /** Views of the packed value. */
+  entry(i: number): StateChange {
+    const { from, keyEnd, stored } = this.#placeOf(i);
+    const key = this.#packed.subarray(from, keyEnd);
+    const value = stored === 0 ? null : this.#packed.subarray(keyEnd, keyEnd + stored - 1);
+    return { key, value };
+  }
+
+  #placeOf(i: number): { from: number; keyEnd: number; stored: number } {
+    const at = this.#places[i] as number;
+    const from = at + ENTRY_HEADER_BYTES;
+    return {
+      from,
+      keyEnd: from + this.#packed.readUInt32LE(at),
+      stored: this.#packed.readUInt32LE(at + 4),
+    };
+  }
 }
