@@ -196,6 +196,11 @@ function report(
     line(name.startsWith('http:') ? 'an idle server beside it' : name, [route]);
   }
   line('all live endpoints', live);
+  const together = rounds
+    .flatMap((times) => live.flatMap((route) => times[route] ?? []))
+    .sort((a, b) => a - b);
+  const p99OfAll = Math.round(percentile(together, 0.99) * 10) / 10;
+  process.stdout.write(`all live endpoints, all rounds together: p99 ${p99OfAll} ms\n`);
   process.stdout.write(
     `the engine's event loop: timers waited ${loop.p50} (p50), ${loop.p99} (p99), ${loop.p999} (p99.9), ${loop.max} ms (max); ${loop.cores} cores\n`,
   );
@@ -207,5 +212,6 @@ function report(
     lagAtEnd,
     eventLoop: loop,
     milliseconds: results,
+    p99OfAllRoundsMs: p99OfAll,
   });
 }

@@ -1,5 +1,4 @@
 /** Shapes of the fleet's routes: what may be asked, what is answered. */
-
 import { metricTypes } from '../../model/index.ts';
 import { Type } from '../../runtime/index.ts';
 import { nullable } from '../schemas.ts';

@@ -1,5 +1,4 @@
 /** Where InfluxDB is and who we are to it. Checked once here; the token is in no message and no log. */
-
 import { FatalError } from '../../model/index.ts';
 import { Type } from '../../runtime/index.ts';
 
