@@ -94,6 +94,7 @@ describe('usage', () => {
     [['config', 'prnt'], "unknown command 'prnt'; did you mean print?"],
     [['help', 'publsh'], "unknown command 'publsh'; did you mean publish?"],
     [['config', 'help', 'prnt'], "unknown command 'prnt'; did you mean print?"],
+    [['backlog', 'help', 'flsh'], "unknown command 'flsh'; did you mean flush?"],
     [['describe', 'x', '--format', 'mermiad'], 'did you mean mermaid?'],
     [
       ['subscribe', 'votes', '--count', '0'],
@@ -128,6 +129,18 @@ describe('usage', () => {
       expect(await run(words).done).toMatchObject({ code: 0, err: '' });
     const none = await run([]).done;
     expect(none).toMatchObject({ code: 2, err: expect.stringContaining('Usage: tidemark') });
+  });
+
+  test.each([
+    [['backlog', 'help'], 'tidemark backlog [options] [command]'],
+    [['backlog', 'help', 'flush'], 'tidemark backlog flush [options] [sink...]'],
+    [['help', 'backlog', 'flush'], 'tidemark backlog flush [options] [sink...]'],
+    [['help', 'backlog', 'flush', 'history'], 'tidemark backlog flush [options] [sink...]'],
+    [['config', 'help', 'print'], 'tidemark config print [options]'],
+  ])('%j is the help of what is named', async (words, usage) => {
+    const { code, out, err } = await run(words).done;
+    expect(out.slice(0, out.indexOf('\n'))).toContain(`Usage: ${usage}`);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
   });
 
   test('a wrong setting outside of the command line is a failure, not wrong usage', async () => {

@@ -55,23 +55,31 @@ export function usageMessage(
 }
 
 /**
- * The words, but that help of help is help. Throws UsageError where help is asked for what is no command: commander
- * would print everybody's, and not say why.
+ * The words, with `help` as the `--help` of what it names: commander has no `help` under a command that does something
+ * by itself, and answers every other with no more than one word behind it. Throws UsageError for a name of no command.
  */
 export function helpWords(program: Command, words: readonly string[]): readonly string[] {
   const at = words.indexOf('help');
   let command: Command | undefined = program;
-  for (const word of words.slice(0, Math.max(at, 0)))
-    command = command?.commands.find((each) => each.name() === word);
-  const asked = words[at + 1];
-  // Where no commands follow, `help` is a topic's or a job's name.
-  if (at < 0 || asked === undefined || command === undefined || command.commands.length === 0)
-    return words;
-  if (['help', '--help', '-h'].includes(asked)) return words.slice(0, at + 1);
-  const known = command.commands.map((each) => each.name());
-  if (known.includes(asked)) return words;
-  throw new UsageError(`unknown command '${asked}'; did you mean ${nearest(asked, known)}?`);
+  for (const word of words.slice(0, Math.max(at, 0))) command = command && below(command, word);
+  // Where no commands follow, `help` is a topic's or a sink's name.
+  if (at < 0 || command === undefined || command.commands.length === 0) return words;
+  const path = words.slice(0, at);
+  for (const word of words.slice(at + 1)) {
+    if (['help', '--help', '-h'].includes(word) || command.commands.length === 0) break;
+    const next = below(command, word);
+    if (next === undefined) {
+      const known = command.commands.map((each) => each.name());
+      throw new UsageError(`unknown command '${word}'; did you mean ${nearest(word, known)}?`);
+    }
+    command = next;
+    path.push(word);
+  }
+  return [...path, '--help'];
 }
+
+const below = (command: Command, word: string): Command | undefined =>
+  command.commands.find((each) => each.name() === word);
 
 const optionsOf = (command: Command): string[] => [
   ...command.options.flatMap(({ long }) => (long === undefined || long === null ? [] : [long])),
@@ -82,9 +90,7 @@ const optionsOf = (command: Command): string[] => [
 function commandOf(program: Command, words: readonly string[]): Command {
   let command = program;
   for (const word of words) {
-    const next = command.commands.find((each) => each.name() === word);
-    if (next === undefined) continue;
-    command = next;
+    command = below(command, word) ?? command;
   }
   return command;
 }

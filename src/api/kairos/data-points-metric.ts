@@ -38,19 +38,21 @@ export function metricOf(json: JsonValue, duplicates: ReadonlyMap<JsonValue, str
   };
   return {
     name: field('name', typedString),
-    timestamp:
-      field('time', (time) => wholeNumber(time)) ?? field('timestamp', (time) => wholeNumber(time)),
+    timestamp: field('time', longOf) ?? field('timestamp', longOf),
     value: json.get('value'),
     datapoints: field('datapoints', pointsOf) ?? [],
     tags: field('tags', (tags) => tagsOf(tags, duplicates)) ?? new Map(),
     type: field('type', typedString),
-    ttlSeconds: Number(field('ttl', (ttl) => wholeNumber(ttl, 'an int', 32)) ?? 0n),
+    ttlSeconds: Number(field('ttl', intOf) ?? 0n),
     skipValidate: field('skip_validate', typedBoolean) ?? false,
   };
 }
 
+const longOf = (json: JsonValue): bigint => wholeNumber(json, 'a long', 64);
+const intOf = (json: JsonValue): bigint => wholeNumber(json, 'an int', 32);
+
 /** A number or text without a fraction: 1001.0 is one, 1001.5 is not, nor is what has more bits. */
-function wholeNumber(json: JsonValue, wanted = 'a long', bits = 64): bigint {
+function wholeNumber(json: JsonValue, wanted: string, bits: number): bigint {
   const text = typeof json === 'string' ? json : numberText(json, wanted);
   const value = exactWholeOf(text);
   if (value !== undefined && value === BigInt.asIntN(bits, value)) return value;
