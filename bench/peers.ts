@@ -1,7 +1,8 @@
 /**
  * The race on one machine in one run: our vote topology, kafkajs that only parses, and the five-minute rollup of
- * validators in Kafka Streams three ways. Everyone gets the same topic, one pinned core and a commit every 2 s;
- * a figure counts only when every window is exactly right. `npm run bench -- peers [--rounds N] [--records N]`.
+ * validators in Kafka Streams three ways and Flink. Everyone gets the same topic, one pinned core and a commit
+ * every 2 s; a figure counts only when every window is exactly right, and who fails once is out.
+ * `npm run bench -- peers [--rounds N] [--records N] [--entrants tidemark,flink]`.
  *
  * Ours does more than the others are asked to: networks, hours, days and moving averages too.
  */
@@ -10,7 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKafkaBroker } from '../src/broker/index.ts';
-import { prepareKafkaStreams } from './peers/java.ts';
+import { type Entrant, entrantIds, prepareEntrants } from './peers/entrants.ts';
 import { benchArguments, required } from './support/arguments.ts';
 import { type ConsumerRun, canPin, runConsumer } from './support/consumer-run.ts';
 import { number, roundedSpread, show, spread } from './support/figures.ts';
@@ -19,66 +20,51 @@ import { noiseNow, warnOfNoise, writeResults } from './support/results.ts';
 import { checkRollups, truthOf } from './support/rollup-check.ts';
 import { fillVotesTopic } from './support/votes-topic.ts';
 
+/** The race's own length; shorter ones go into results of their own. */
+const RACED = 2_500_000;
 const COMMIT_EVERY_MS = 2_000;
 /** A commit that takes longer than this after the last record will not come any more. */
 const COMMIT_WAIT_MS = 60_000;
 
-interface Entrant {
-  readonly name: string;
-  readonly script: 'entrant' | 'raw-consumer' | readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-  /** Whether it writes rollups and commits; what only parses has nothing to check. */
-  readonly computes: boolean;
-}
-
-const options = benchArguments({ records: 2_500_000, rounds: 3 });
+const options = benchArguments({ records: RACED, rounds: 3 }, [], { entrants: entrantIds });
 const records = options.number('records');
 const rounds = options.number('rounds');
 const brokers = required('KAFKA_BROKERS').split(',');
 const noise = noiseNow();
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-peers-'));
-const java = prepareKafkaStreams(join(folder, 'classes'));
-const entrants: readonly Entrant[] = [
-  { name: 'Tidemark', script: 'entrant', computes: true },
-  { name: 'kafkajs, parse only', script: 'raw-consumer', computes: false },
-  { name: 'Kafka Streams, Processor API', script: java('Expert'), computes: true },
-  {
-    name: 'Kafka Streams, DSL in memory',
-    script: java('Dsl'),
-    environment: { BENCH_STORES: 'memory' },
-    computes: true,
-  },
-  {
-    name: 'Kafka Streams, DSL on RocksDB',
-    script: java('Dsl'),
-    environment: { BENCH_STORES: 'rocksdb' },
-    computes: true,
-  },
-];
+const chosen = options.list('entrants');
+const entrants = prepareEntrants(chosen, folder);
+if (entrants.size === 0) process.exit(1);
 
 const { topic } = await fillVotesTopic(brokers, { records });
 const broker = await openKafkaBroker({ brokers });
 const truth = await truthOf(broker, topic);
 const ends = (await broker.describeTopics([topic]))[0]?.partitions ?? [];
-const runs = new Map<Entrant, ConsumerRun[]>(entrants.map((entrant) => [entrant, []]));
+const runs = new Map<Entrant, ConsumerRun[]>([...entrants.values()].map((e) => [e, []]));
 const loads: number[] = [];
 let windows = 0;
 try {
   for (let round = 1; round <= rounds; round++) {
-    for (const entrant of entrants) {
-      const run = await race(entrant);
-      runs.get(entrant)?.push(run);
-      report(`${round} ${entrant.name}`, run);
+    for (const [entrant, itsRuns] of runs) {
+      try {
+        const run = await race(entrant);
+        itsRuns.push(run);
+        report(`${round} ${entrant.name}`, run);
+      } catch (error) {
+        process.exitCode = 1;
+        process.stderr.write(`${entrant.name} is out: ${(error as Error).message}\n`);
+        runs.delete(entrant);
+      }
     }
   }
 } finally {
   await broker.close();
   await rm(folder, { recursive: true });
 }
-summarise();
+if (runs.size > 0) summarise();
 
-async function race({ name, script, environment, computes }: Entrant): Promise<ConsumerRun> {
+async function race({ script, environment, computes }: Entrant): Promise<ConsumerRun> {
   const runId = `bench-${randomBytes(5).toString('hex')}`;
   const out = `${runId}.out`;
   let giveUpAt = 0;
@@ -99,7 +85,7 @@ async function race({ name, script, environment, computes }: Entrant): Promise<C
       ...(computes && {
         committed: () => {
           giveUpAt ||= Date.now() + COMMIT_WAIT_MS;
-          if (Date.now() > giveUpAt) throw new Error(`${name} did not commit the end of ${topic}`);
+          if (Date.now() > giveUpAt) throw new Error(`it did not commit the end of ${topic}`);
           return isCommitted(runId);
         },
       }),
@@ -107,7 +93,7 @@ async function race({ name, script, environment, computes }: Entrant): Promise<C
     if (computes) {
       const verdict = await checkRollups(broker, out, truth);
       if (verdict.wrong.length > 0) {
-        throw new Error(`${name} is wrong, so it has no figure:\n${verdict.wrong.join('\n')}`);
+        throw new Error(`it is wrong, so it has no figure:\n${verdict.wrong.join('\n')}`);
       }
       windows = verdict.windows;
     }
@@ -140,9 +126,11 @@ function summarise(): void {
     'CPU s per M records': (run) => run.cpuMs / 1_000 / (records / 1e6),
     'peak RSS, MiB': (run) => run.rssPeakMiB,
   };
-  const ours = runs.get(entrants[0] as Entrant) as ConsumerRun[];
+  const tidemark = entrants.get('tidemark');
+  const ours = tidemark && runs.get(tidemark);
   process.stdout.write(
-    `\n${number(windows)} windows exactly right in each run. Min / median / max of ${rounds} rounds; ratio = ours / theirs in the same round:\n`,
+    `\n${number(windows)} windows exactly right in each run. Min / median / max of ${rounds} rounds` +
+      `${ours ? '; ratio = ours / theirs in the same round' : ''}:\n`,
   );
   const results: Record<string, Record<string, object>> = {};
   for (const [entrant, theirs] of runs) {
@@ -150,11 +138,14 @@ function summarise(): void {
     const line: Record<string, object> = {};
     for (const [figure, of] of Object.entries(figures)) {
       const values = spread(theirs.map(of));
-      const ratios = spread(ours.map((run, i) => of(run) / of(theirs[i] as ConsumerRun)));
+      const ratios = ours && spread(ours.map((run, i) => of(run) / of(theirs[i] as ConsumerRun)));
       process.stdout.write(
-        `  ${figure.padEnd(32)}${show(values, values.median < 100 ? 1 : 0).padEnd(24)} ratio ${show(ratios, 2)}\n`,
+        `  ${figure.padEnd(32)}${show(values, values.median < 100 ? 1 : 0).padEnd(24)}${ratios ? ` ratio ${show(ratios, 2)}` : ''}\n`,
       );
-      line[figure] = { ...roundedSpread(values), oursToTheirs: roundedSpread(ratios) };
+      line[figure] = {
+        ...roundedSpread(values),
+        ...(ratios && { oursToTheirs: roundedSpread(ratios) }),
+      };
     }
     results[entrant.name] = line;
   }
@@ -162,7 +153,7 @@ function summarise(): void {
   const load = spread(loads);
   process.stdout.write(`Load average as each run began: ${show(load, 1)}\n`);
   if (!canPin) process.stdout.write('Entrants were not pinned to one core: taskset is missing.\n');
-  writeResults(records === 2_500_000 ? 'peers' : `peers-${records}`, noise, {
+  writeResults(resultsName(), noise, {
     loadAsRunsBegan: roundedSpread(load),
     records,
     partitions: ends.length,
@@ -170,9 +161,18 @@ function summarise(): void {
     pinned: canPin,
     rounds,
     windowsVerified: windows,
-    versions: { kafkaStreams: '4.1.1', tDigest: '3.3' },
+    versions: { kafkaStreams: '4.1.1', flink: '2.2.1', tDigest: '3.3' },
     entrants: results,
   });
+}
+
+/** A shorter race, or one that not all were asked to, never replaces the whole one's figures. */
+function resultsName(): string {
+  return [
+    'peers',
+    ...(records === RACED ? [] : [records]),
+    ...(chosen.length === entrantIds.length ? [] : chosen),
+  ].join('-');
 }
 
 function kilo(rate: number): string {

@@ -1,38 +1,50 @@
 /**
- * Makes the Kafka Streams entrants ready to run: their jars from Maven Central (once, into the user's cache) and
- * their classes by javac, into a folder of the caller's. Needs a JDK of 17 or newer and Maven.
+ * Makes Java entrants ready to run: their jars from Maven Central (once, into the user's cache) and their classes
+ * by javac, into a folder of the caller's. `java/` is compiled with each peer's own.
  */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { peersCache, run } from './prepare.ts';
 
-const sources = fileURLToPath(new URL('./kafka-streams/', import.meta.url));
-const jars = join(
-  process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
-  'tidemark-bench',
-  'kafka-streams',
-);
+const NEEDS = 'a JDK of 17 or newer, and Maven';
 
-/** Resolves a main class to its command line. */
-export function prepareKafkaStreams(classes: string): (mainClass: 'Dsl' | 'Expert') => string[] {
-  const hasJars = existsSync(jars) && readdirSync(jars).some((file) => /^t-digest-/.test(file));
-  if (!hasJars) {
-    run('mvn', [
-      ...['-q', '-B', '-f', join(sources, 'pom.xml'), 'dependency:copy-dependencies'],
-      ...['-DincludeScope=runtime', `-DoutputDirectory=${jars}`],
-    ]);
+/** By peer, what its JVM is told beside the class path; Flink's are those of its own start scripts. */
+const jvmArguments = {
+  'kafka-streams': [],
+  flink: [
+    '-Xms1g',
+    '--add-opens=java.base/java.util=ALL-UNNAMED',
+    '--add-opens=java.base/java.lang=ALL-UNNAMED',
+  ],
+};
+
+/** The command line of a main class, all prepared. */
+export function prepareJava(
+  peer: keyof typeof jvmArguments,
+  mainClass: string,
+  folder: string,
+): string[] {
+  const jars = join(peersCache, peer);
+  const classes = join(folder, peer);
+  if (!existsSync(join(classes, `${mainClass}.class`))) {
+    fetchJars(peer, jars);
+    const sources = ['java', peer].flatMap(javaFiles);
+    run('javac', ['-d', classes, '-cp', join(jars, '*'), ...sources], NEEDS);
   }
-  const files = readdirSync(sources).filter((file) => file.endsWith('.java'));
-  run('javac', ['-d', classes, '-cp', join(jars, '*'), ...files.map((f) => join(sources, f))]);
-  return (mainClass) => ['java', '-Xmx1g', '-cp', `${classes}:${join(jars, '*')}`, mainClass];
+  const classPath = `${classes}:${join(jars, '*')}`;
+  return ['java', '-Xmx1g', ...jvmArguments[peer], '-cp', classPath, mainClass];
 }
 
-function run(command: string, rest: readonly string[]): void {
-  try {
-    execFileSync(command, rest, { stdio: ['ignore', 'inherit', 'inherit'] });
-  } catch (cause) {
-    throw new Error(`${command} failed; the peers need a JDK (17 or newer) and Maven`, { cause });
-  }
+function fetchJars(peer: string, jars: string): void {
+  if (existsSync(jars) && readdirSync(jars).some((file) => /^t-digest-/.test(file))) return;
+  const goal = ['-q', '-B', '-f', join(folderOf(peer), 'pom.xml'), 'dependency:copy-dependencies'];
+  run('mvn', [...goal, '-DincludeScope=runtime', `-DoutputDirectory=${jars}`], NEEDS);
 }
+
+function javaFiles(folder: string): string[] {
+  const files = readdirSync(folderOf(folder)).filter((file) => file.endsWith('.java'));
+  return files.map((file) => join(folderOf(folder), file));
+}
+
+const folderOf = (name: string): string => fileURLToPath(new URL(`./${name}/`, import.meta.url));

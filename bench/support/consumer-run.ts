@@ -69,7 +69,12 @@ export async function runConsumer(options: ConsumerRunOptions): Promise<Consumer
   const done = await whenAll(child, samples, records);
   let committedS: number | undefined;
   if (committed !== undefined) {
-    while (!(await committed())) await new Promise((resolve) => setTimeout(resolve, 10));
+    try {
+      while (!(await committed())) await new Promise((resolve) => setTimeout(resolve, 10));
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
     committedS = (Date.now() - spawnedAt) / 1_000;
   }
   const peakMiB = Math.max(peakOf(child.pid), ...samples.map(({ rssMiB }) => rssMiB));

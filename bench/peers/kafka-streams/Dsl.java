@@ -72,7 +72,7 @@ public final class Dsl {
                     unchecked(
                         () -> value.toJson(key.key(), key.window().start(), key.window().end()))))
         .to(Race.OUT, Produced.with(Serdes.String(), Serdes.ByteArray()));
-    Race.run(builder.build());
+    Streams.run(builder.build());
   }
 
   private static WindowBytesStoreSupplier windowStore() {

@@ -1,6 +1,3 @@
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -16,8 +13,6 @@ import org.apache.kafka.streams.processor.api.Record;
  * written to a changelog only when a commit is due (VoteState).
  */
 public final class Expert {
-  private static final JsonFactory JSON = new JsonFactory();
-
   public static void main(String[] arguments) {
     Topology topology = new Topology();
     topology.addSource(
@@ -25,7 +20,7 @@ public final class Expert {
     topology.addProcessor("rollup", Rollup::new, "votes");
     topology.addStateStore(new VoteState.Builder(), "rollup");
     topology.addSink("out", Race.OUT, new StringSerializer(), new ByteArraySerializer(), "rollup");
-    Race.run(topology);
+    Streams.run(topology);
   }
 
   private static final class Rollup implements Processor<byte[], byte[], String, byte[]> {
@@ -43,7 +38,7 @@ public final class Expert {
     public void process(Record<byte[], byte[]> record) {
       Race.countRecord();
       try {
-        parse(record.value());
+        VoteParser.parse(record.value(), vote);
         state.add(vote);
         state.close(
             (validator, start, end, summary) ->
@@ -51,24 +46,6 @@ public final class Expert {
                     new Record<>(validator, summary.toJson(validator, start, end), end)));
       } catch (IOException error) {
         throw new UncheckedIOException(error);
-      }
-    }
-
-    private void parse(byte[] value) throws IOException {
-      try (JsonParser parser = JSON.createParser(value)) {
-        parser.nextToken();
-        while (parser.nextToken() != JsonToken.END_OBJECT) {
-          String field = parser.currentName();
-          parser.nextToken();
-          switch (field) {
-            case "validator" -> vote.validator = parser.getText();
-            case "voteAccount" -> vote.voteAccount = parser.getText();
-            case "votedSlot" -> vote.votedSlot = parser.getLongValue();
-            case "landedSlot" -> vote.landedSlot = parser.getLongValue();
-            case "timestamp" -> vote.timestamp = parser.getLongValue();
-            default -> parser.skipChildren();
-          }
-        }
       }
     }
   }

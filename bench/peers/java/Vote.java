@@ -1,5 +1,5 @@
 /** A vote of the contract, as Jackson fills it. */
-public final class Vote {
+public class Vote {
   public String validator;
   public String voteAccount;
   public String network;

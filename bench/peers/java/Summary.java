@@ -26,7 +26,8 @@ public final class Summary {
     return this;
   }
 
-  public byte[] toBytes() {
+  /** Synchronized because Flink copies a summary while its checkpoint writes it, and both compress it. */
+  public synchronized byte[] toBytes() {
     digest.compress();
     ByteBuffer bytes = ByteBuffer.allocate(FIGURES_BYTES + digest.smallByteSize());
     bytes.putLong(count).putLong(sum).putInt(min).putInt(max);
