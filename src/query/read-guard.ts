@@ -6,7 +6,7 @@ import { backoffMs } from '../delivery/index.ts';
 import { RetriableError } from '../model/index.ts';
 import { type Clock, random } from '../runtime/index.ts';
 import { QueryFailed } from './errors.ts';
-import type { SeriesStore } from './store.ts';
+import type { PointPage, SeriesStore } from './store.ts';
 
 /** 0 = without limit. */
 export interface ReadLimits {
@@ -63,6 +63,10 @@ export class ReadGuard {
           () => store.readRow(row, { ...options, mayBeCached: true }),
           (page) => this.#countPoints(page.times.length),
         ),
+      readRowAtHand: (row, options) => {
+        const pages = store.readRowAtHand?.(row, options);
+        return pages && this.#guardAtHand(pages);
+      },
     };
   }
 
@@ -115,6 +119,16 @@ export class ReadGuard {
     } finally {
       // Not waited for: a store that hangs would not let go.
       pages?.return?.()?.catch(() => {});
+    }
+  }
+
+  /** Nothing hangs here, and nothing fails for a passing reason. */
+  *#guardAtHand(pages: Iterable<PointPage>): Generator<PointPage> {
+    for (const page of pages) {
+      this.#signal.throwIfAborted();
+      this.answers++;
+      this.#countPoints(page.times.length);
+      yield page;
     }
   }
 

@@ -3,31 +3,29 @@ import type { PointPage, StoredRow } from './store.ts';
 
 type StoredValue = bigint | number | string;
 
+/** So few numbers are copied sooner than views of them are made. */
+const FEW = 64;
 const NO_NUMBERS: Float64Array = new Float64Array(0);
 
 export class Cursor {
   readonly row: StoredRow;
-  /** Settles when the first page is there, or the row turns out to be empty. */
-  readonly opened: Promise<void>;
   isDone = false;
   timestampMs = 0;
   /** The value as a double. */
   number = 0;
-  readonly #pages: AsyncIterator<PointPage>;
-  /** Asked for ahead. */
-  #following: Promise<IteratorResult<PointPage>>;
+  readonly #pages: CursorPages;
   #times = NO_NUMBERS;
   #numbers = NO_NUMBERS;
   #values: PointPage['values'] = 'doubles';
   #at = 0;
 
-  constructor(pages: AsyncIterable<PointPage>, row: StoredRow) {
+  /** At hand at nothing: `nextPage` comes first. */
+  constructor(pages: AsyncIterable<PointPage> | Iterable<PointPage>, row: StoredRow) {
     this.row = row;
-    this.#pages = pages[Symbol.asyncIterator]();
-    this.#following = this.#pages.next();
-    this.opened = this.nextPage();
-    // Whoever waits for it gets to know; nobody may.
-    this.opened.catch(() => {});
+    this.#pages =
+      Symbol.iterator in pages
+        ? { atHand: pages[Symbol.iterator]() }
+        : { sent: new PagesAhead(pages[Symbol.asyncIterator]()) };
   }
 
   get value(): StoredValue {
@@ -43,6 +41,11 @@ export class Cursor {
     this.timestampMs = this.#times[at] as number;
     this.number = this.#numbers[at] as number;
     return true;
+  }
+
+  /** Points of the page that are at hand. */
+  get pagePoints(): number {
+    return this.#times.length;
   }
 
   /** Of the last point at hand. */
@@ -68,33 +71,84 @@ export class Cursor {
 
   /** Copies the next `count` points of the page and steps behind them. */
   take(count: number, times: Float64Array, numbers: Float64Array, at: number): void {
-    const end = this.#at + count;
-    times.set(this.#times.subarray(this.#at, end), at);
-    numbers.set(this.#numbers.subarray(this.#at, end), at);
+    const from = this.#at;
+    const end = from + count;
+    if (count > FEW) {
+      times.set(this.#times.subarray(from, end), at);
+      numbers.set(this.#numbers.subarray(from, end), at);
+    } else {
+      for (let i = 0; i < count; i++) {
+        times[at + i] = this.#times[from + i] as number;
+        numbers[at + i] = this.#numbers[from + i] as number;
+      }
+    }
     this.#at = end - 1;
     this.step();
   }
 
-  async nextPage(): Promise<void> {
-    do {
-      const { value, done } = await this.#following;
-      if (done === true) {
-        this.isDone = true;
-        this.#times = NO_NUMBERS;
-        this.#numbers = NO_NUMBERS;
-        return;
-      }
-      this.#following = this.#pages.next();
-      this.#following.catch(() => {});
-      this.#times = value.times;
-      this.#numbers = value.numbers;
-      this.#values = value.values;
-      this.#at = -1;
-    } while (!this.step());
+  /** To be waited for when it gives something. */
+  nextPage(): Promise<void> | undefined {
+    const { atHand, sent } = this.#pages;
+    if (atHand === undefined) return this.#nextSent(sent);
+    while (!this.#turnTo(atHand.next()));
+    return undefined;
+  }
+
+  async #nextSent(pages: PagesAhead): Promise<void> {
+    while (!this.#turnTo(await pages.next()));
+  }
+
+  /** False for a page without points. */
+  #turnTo({ value, done }: IteratorResult<PointPage>): boolean {
+    if (done === true) {
+      this.isDone = true;
+      this.#times = NO_NUMBERS;
+      this.#numbers = NO_NUMBERS;
+      return true;
+    }
+    this.#times = value.times;
+    this.#numbers = value.numbers;
+    this.#values = value.values;
+    this.#at = -1;
+    return this.step();
+  }
+
+  async close(): Promise<void> {
+    const { atHand, sent } = this.#pages;
+    if (atHand === undefined) await sent.close();
+    else atHand.return?.();
+  }
+}
+
+type CursorPages =
+  | { readonly atHand: Iterator<PointPage>; readonly sent?: never }
+  | { readonly atHand?: never; readonly sent: PagesAhead };
+
+/** Pages that are waited for: the next one is always asked for ahead. */
+class PagesAhead {
+  readonly #pages: AsyncIterator<PointPage>;
+  #following: Promise<IteratorResult<PointPage>>;
+
+  constructor(pages: AsyncIterator<PointPage>) {
+    this.#pages = pages;
+    this.#following = this.#ask();
+  }
+
+  async next(): Promise<IteratorResult<PointPage>> {
+    const result = await this.#following;
+    if (result.done !== true) this.#following = this.#ask();
+    return result;
   }
 
   async close(): Promise<void> {
     await this.#pages.return?.();
+  }
+
+  #ask(): Promise<IteratorResult<PointPage>> {
+    const following = this.#pages.next();
+    // Whoever waits for it gets to know; nobody may.
+    following.catch(() => {});
+    return following;
   }
 }
 

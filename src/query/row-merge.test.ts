@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { pageOf, type StoredPoint } from './point-page.suite.ts';
 import { mergeRows } from './row-merge.ts';
-import type { PointPage, SeriesStore, StoredRow } from './store.ts';
+import type { PointPage, RowReadOptions, SeriesStore, StoredRow } from './store.ts';
 import { Turns } from './turns.ts';
 
 const SPAN_MS = 100;
@@ -18,23 +18,27 @@ const rowOf = (rowTimeMs: number, times: readonly [number, number][], pad = 0): 
     .sort((a, b) => a.timestampMs - b.timestampMs),
 });
 
-/** Counts the rows that are open at once. */
-function storeOf(pagePoints: number) {
+/** Counts the rows that are open at once. Rows `isAtHand` says yes to are read without waiting. */
+function storeOf(pagePoints: number, isAtHand: (row: StoredRow) => boolean = () => false) {
   const open = { now: 0, most: 0 };
+  function* pages(row: StoredRow, { order, limit }: RowReadOptions): Generator<PointPage> {
+    open.most = Math.max(open.most, ++open.now);
+    try {
+      const all = (row as TestRow).points;
+      const ordered = (order === 'descending' ? all.toReversed() : all).slice(0, limit);
+      for (let i = 0; i < ordered.length; i += pagePoints)
+        yield pageOf(ordered.slice(i, i + pagePoints));
+    } finally {
+      open.now--;
+    }
+  }
   const store: SeriesStore = {
     spec: { rowSpanMs: SPAN_MS },
     async *findRows() {},
-    async *readRow(row, { order, limit }) {
-      open.most = Math.max(open.most, ++open.now);
-      try {
-        const all = (row as TestRow).points;
-        const ordered = (order === 'descending' ? all.toReversed() : all).slice(0, limit);
-        for (let i = 0; i < ordered.length; i += pagePoints)
-          yield pageOf(ordered.slice(i, i + pagePoints));
-      } finally {
-        open.now--;
-      }
+    async *readRow(row, options) {
+      yield* pages(row, options);
     },
+    readRowAtHand: (row, options) => (isAtHand(row) ? pages(row, options) : undefined),
   };
   return { store, open };
 }
@@ -62,8 +66,9 @@ test('rows in any pages come out as one sorted stream, in either order, point by
       fc.constantFrom('ascending' as const, 'descending' as const),
       fc.integer({ min: 1, max: 4 }),
       fc.boolean(),
-      async (given, order, pagePoints, inColumns) => {
-        const { store, open } = storeOf(pagePoints);
+      fc.func(fc.boolean()),
+      async (given, order, pagePoints, inColumns, isAtHand) => {
+        const { store, open } = storeOf(pagePoints, ({ row }) => isAtHand(row.rowTimeMs));
         const seen: StoredPoint[] = [];
         const announced = new Set<StoredRow>();
         const options = { fromMs: 0, toMs: 1, order, limit: undefined, turns: new Turns() };
@@ -90,8 +95,11 @@ test('rows in any pages come out as one sorted stream, in either order, point by
   );
 });
 
-test('a long range holds the rows of one time open, not all', async () => {
-  const { store, open } = storeOf(1);
+test.each([
+  ['waited for', false],
+  ['at hand', true],
+])('a long range holds the rows of one time open, not all: %s', async (_, areAtHand) => {
+  const { store, open } = storeOf(1, () => areAtHand);
   const long = Array.from({ length: 500 }, (_, i) =>
     rowOf(i * SPAN_MS, [
       [1, 1],
@@ -112,37 +120,43 @@ test('a long range holds the rows of one time open, not all', async () => {
   expect(open.most).toBeLessThanOrEqual(2);
 });
 
-test('a row that can not be read fails the merge and lets go of the others', async () => {
-  const { store, open } = storeOf(1);
-  const broken: SeriesStore = {
-    ...store,
-    readRow(row, options) {
-      if (row.row.tags[0]?.[1] !== '1') return store.readRow(row, options);
-      return (async function* (): AsyncGenerator<PointPage> {
-        yield pageOf([{ timestampMs: 5, value: 1 }]);
-        throw new Error('gone');
-      })();
-    },
-  };
-  const three = [0, 1, 2].map((pad) =>
-    rowOf(
-      0,
-      [
-        [1, 1],
-        [50, 2],
-        [60, 3],
-      ],
-      pad,
-    ),
-  );
-  const options = {
-    fromMs: 0,
-    toMs: 1,
-    order: 'ascending',
-    limit: undefined,
-    turns: new Turns(),
-  } as const;
-  const taker = { row: () => {}, point: () => {} };
-  await expect(mergeRows(broken, three, options, taker)).rejects.toThrow('gone');
-  expect(open.now).toBe(0);
-});
+test.each([
+  ['waited for', false],
+  ['at hand', true],
+])(
+  'a row that can not be read fails the merge and lets go of the others: %s',
+  async (_, areAtHand) => {
+    const { store, open } = storeOf(1, ({ row }) => areAtHand && row.tags[0]?.[1] !== '1');
+    const broken: SeriesStore = {
+      ...store,
+      readRow(row, options) {
+        if (row.row.tags[0]?.[1] !== '1') return store.readRow(row, options);
+        return (async function* (): AsyncGenerator<PointPage> {
+          yield pageOf([{ timestampMs: 5, value: 1 }]);
+          throw new Error('gone');
+        })();
+      },
+    };
+    const three = [0, 1, 2].map((pad) =>
+      rowOf(
+        0,
+        [
+          [1, 1],
+          [50, 2],
+          [60, 3],
+        ],
+        pad,
+      ),
+    );
+    const options = {
+      fromMs: 0,
+      toMs: 1,
+      order: 'ascending',
+      limit: undefined,
+      turns: new Turns(),
+    } as const;
+    const taker = { row: () => {}, point: () => {} };
+    await expect(mergeRows(broken, three, options, taker)).rejects.toThrow('gone');
+    expect(open.now).toBe(0);
+  },
+);

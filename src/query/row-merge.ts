@@ -89,7 +89,10 @@ export class RowMerge {
         taker.point(least.timestampMs, least.value);
         const pause = turns.point();
         if (pause !== undefined) await pause;
-        if (!least.step()) await least.nextPage();
+        if (!least.step()) {
+          const coming = this.#turnPage(least);
+          if (coming !== undefined) await coming;
+        }
         if (least.isDone) {
           heap.pop();
           this.#started.delete(least);
@@ -120,7 +123,10 @@ export class RowMerge {
       const pause = turns.points(columns.count);
       if (pause !== undefined) await pause;
       for (const cursor of cursors) {
-        if (cursor.isAtPageEnd) await cursor.nextPage();
+        if (cursor.isAtPageEnd) {
+          const coming = this.#turnPage(cursor);
+          if (coming !== undefined) await coming;
+        }
         if (cursor.isDone) this.#started.delete(cursor);
         else this.#heap.push(cursor);
       }
@@ -156,7 +162,8 @@ export class RowMerge {
         if (due.length === 0) return;
       }
       for (const cursor of due) {
-        await cursor.opened;
+        const coming = this.#turnPage(cursor);
+        if (coming !== undefined) await coming;
         // In place of the one that has come, so that there are always as many under way.
         const least = this.#heap.least;
         const boundary = least === undefined ? this.#earliest(cursor.row) : this.#rank(least);
@@ -171,6 +178,11 @@ export class RowMerge {
     }
   }
 
+  /** To be waited for when it gives something: for the page, or for others to have their turn after one that was at hand. */
+  #turnPage(cursor: Cursor): Promise<void> | undefined {
+    return cursor.nextPage() ?? this.#options.turns.points(cursor.pagePoints);
+  }
+
   #openUpTo(boundary: number, most: number): Cursor[] {
     const opened: Cursor[] = [];
     const { fromMs, toMs, order, limit } = this.#options;
@@ -179,7 +191,8 @@ export class RowMerge {
       const row = this.#waiting[this.#next];
       if (row === undefined || this.#earliest(row) > boundary) break;
       this.#next++;
-      const cursor = new Cursor(this.#store.readRow(row, range), row);
+      const pages = this.#store.readRowAtHand?.(row, range) ?? this.#store.readRow(row, range);
+      const cursor = new Cursor(pages, row);
       this.#started.add(cursor);
       opened.push(cursor);
     }

@@ -35,6 +35,14 @@ export interface RowQuery extends RowRange {
   readonly tags?: ReadonlyMap<string, TagFilter>;
 }
 
+export interface RowReadOptions extends RowRange {
+  readonly order: 'ascending' | 'descending';
+  readonly limit?: number | undefined;
+  readonly pagePoints?: number;
+  /** Points that were read a while ago will do, where the store keeps them. */
+  readonly mayBeCached?: boolean;
+}
+
 export interface SeriesStore {
   readonly spec: {
     /** Every point of a row lies less than this behind the row's time. */
@@ -42,14 +50,7 @@ export interface SeriesStore {
   };
   findRows(query: RowQuery): AsyncIterable<readonly StoredRow[]>;
   /** In order of time; an AsyncGenerator, or anything else that can be left early. */
-  readRow(
-    row: StoredRow,
-    options: RowRange & {
-      readonly order: 'ascending' | 'descending';
-      readonly limit?: number | undefined;
-      readonly pagePoints?: number;
-      /** Points that were read a while ago will do, where the store keeps them. */
-      readonly mayBeCached?: boolean;
-    },
-  ): AsyncIterable<PointPage>;
+  readRow(row: StoredRow, options: RowReadOptions): AsyncIterable<PointPage>;
+  /** The same of a row that is in this process, so that nobody waits for it; undefined for any other. */
+  readRowAtHand?(row: StoredRow, options: RowReadOptions): Iterable<PointPage> | undefined;
 }

@@ -22,8 +22,8 @@ let bufferBytesMax = 0;
 const counted = {
   spec: store.spec,
   findRows: (query: Parameters<typeof store.findRows>[0]) => store.findRows(query),
-  async *readRow(...[row, options]: Parameters<typeof store.readRow>) {
-    for await (const page of store.readRow(row, options)) {
+  *readRowAtHand(...[row, options]: Parameters<typeof store.readRow>) {
+    for (const page of store.readRowAtHand(row, options) ?? []) {
       points += page.times.length;
       if (pages++ % PAGES_PER_LOOK === 0) bufferBytesMax = Math.max(bufferBytesMax, heldBytes());
       yield page;

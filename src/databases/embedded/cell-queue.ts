@@ -6,6 +6,7 @@
 import type { Database, RootDatabase } from 'lmdb';
 import { threadTurns } from '../../runtime/index.ts';
 import { type CellBatch, copyBytes } from '../kairos/cell-batch.ts';
+import { writeUint32, writeUint48 } from './keys.ts';
 
 /** Cells queued before the event loop gets its turn: some 1 ms. */
 const QUEUE_CELLS = 500;
@@ -137,17 +138,3 @@ function valuesOf(length: number): Values {
 const writeOnly = (): never => {
   throw new Error('BUG: the view of cells for writing was read');
 };
-
-function writeUint32(value: number, target: Uint8Array, at: number): void {
-  target[at] = value >>> 24;
-  target[at + 1] = value >>> 16;
-  target[at + 2] = value >>> 8;
-  target[at + 3] = value;
-}
-
-function writeUint48(value: number, target: Uint8Array, at: number): void {
-  const high = Math.floor(value / 2 ** 32);
-  target[at] = high >>> 8;
-  target[at + 1] = high;
-  writeUint32(value % 2 ** 32, target, at + 2);
-}

@@ -5,16 +5,22 @@
 import type { Database, RootDatabase } from 'lmdb';
 import { CellPacker } from '../kairos/packed-cells.ts';
 import type { CellPage } from '../kairos/wide-rows.ts';
+import { writeUint32, writeUint48 } from './keys.ts';
 
 /** Where the column stands in a key, and the first byte of a value that has an end; see cells.ts. */
 const COLUMN_AT = 6;
+const KEY_BYTES = 10;
 const MORTAL = 1;
 const EXPIRY_BYTES = 6;
 
-export interface CellRun {
-  readonly start: Buffer;
-  readonly end: Buffer;
-  readonly reverse?: boolean;
+/** As lmdb's types have keys. */
+type CellPlace = [id: number, column: number];
+
+/** Columns of a row, both included. */
+export interface ColumnRange {
+  readonly first: number;
+  readonly last: number;
+  readonly isDescending: boolean;
 }
 
 export interface ScannedPage extends CellPage {
@@ -23,8 +29,8 @@ export interface ScannedPage extends CellPage {
 }
 
 export class CellScan {
-  readonly #table: Database<boolean, Buffer>;
-  /** Used again for each page, which gets a copy. */
+  readonly #table: Database<boolean, CellPlace>;
+  /** Used again for each page. */
   readonly #packer = new CellPacker();
   #nowMs = 0;
   /** Of the entry that LMDB is handing over: it reads a key, then its value. */
@@ -32,9 +38,10 @@ export class CellScan {
 
   constructor(root: RootDatabase, table: string) {
     const keyEncoder = {
-      writeKey(key: Buffer, target: Uint8Array, at: number): number {
-        target.set(key, at);
-        return at + key.length;
+      writeKey([id, column]: CellPlace, target: Uint8Array, at: number): number {
+        writeUint48(id, target, at);
+        writeUint32(column, target, at + COLUMN_AT);
+        return at + KEY_BYTES;
       },
       readKey: (bytes: Uint8Array, at: number): undefined => {
         this.#column = uint32At(bytes, at + COLUMN_AT);
@@ -48,13 +55,23 @@ export class CellScan {
     };
     // lmdb's types know `keyEncoder` only of root databases.
     const options = { name: table, keyEncoder, encoder };
-    this.#table = root.openDB<boolean, Buffer>(options);
+    this.#table = root.openDB<boolean, CellPlace>(options);
   }
 
-  /** At most `limit` cells that are not hidden at `nowMs`. */
-  read(run: CellRun, limit: number, nowMs: number): ScannedPage {
+  /** At most `limit` cells of the row of this id that are not hidden at `nowMs`. The page stands until the next one. */
+  read(
+    id: number,
+    { first, last, isDescending }: ColumnRange,
+    limit: number,
+    nowMs: number,
+  ): ScannedPage {
     this.#packer.clear();
     this.#nowMs = nowMs;
+    const low: CellPlace = [id, first];
+    const high: CellPlace = [id, last];
+    const run = isDescending
+      ? { start: high, end: low, reverse: true, inclusiveEnd: true }
+      : { start: low, end: high, inclusiveEnd: true };
     let lastColumn = 0;
     for (const { value: isTaken } of this.#table.getRange(run)) {
       if (!isTaken) continue;
@@ -62,7 +79,7 @@ export class CellScan {
       if (this.#packer.count === limit) break;
     }
     const { bytes, count } = this.#packer.page;
-    return { bytes: Buffer.from(bytes), count, lastColumn };
+    return { bytes, count, lastColumn };
   }
 
   /** False for a cell whose time is over. */

@@ -21,10 +21,11 @@
 import type { Database, RootDatabase } from 'lmdb';
 import { threadTurns } from '../../runtime/index.ts';
 import type { CellBatch, CellRow } from '../kairos/cell-batch.ts';
-import type { CellPage, CellRange } from '../kairos/wide-rows.ts';
+import type { CellRange } from '../kairos/wide-rows.ts';
 import { CellQueue } from './cell-queue.ts';
-import { CellScan } from './cell-scan.ts';
+import { CellScan, type ColumnRange, type ScannedPage } from './cell-scan.ts';
 import { rowTableKey } from './keys.ts';
+import { KnownRow } from './known-rows.ts';
 
 const ID_BYTES = 6;
 const COLUMN_BYTES = 4;
@@ -36,12 +37,7 @@ const COUNTS = Buffer.from([2]);
 /** Rows looked for or made in one transaction, which holds the event loop for some 2 ms. */
 const FIND_ROWS = 100;
 
-/** A page, and the column it ends at when it is full. */
-export interface EdgedPage extends CellPage {
-  readonly last: Buffer | undefined;
-}
-
-const NO_CELLS: EdgedPage = { bytes: NOTHING, count: 0, last: undefined };
+const NO_CELLS: ScannedPage = { bytes: NOTHING, count: 0, lastColumn: 0 };
 
 /** What a row remembers here: its id, of the state of `rows` in which rows had gone so often. */
 class Place {
@@ -132,20 +128,19 @@ export class CellTable {
     return { ids, drops };
   }
 
-  /** One page; no transaction outlives it. Fewer than `limit` cells mean the end of the range. */
-  readPage(range: CellRange, limit: number, nowMs: number): EdgedPage {
-    const id = this.#idOf(range.key);
-    if (id === undefined || limit < 1) return NO_CELLS;
-    const low = Buffer.concat([id, range.first ?? Buffer.from([0])]);
-    // Bounds of LMDB are half-open, from the end one starts at; a byte more lies just behind a column.
-    const high = Buffer.concat([id, range.last ?? Buffer.from([255, 255, 255, 255]), FOR_EVER]);
-    if (Buffer.compare(low, high) >= 0) return NO_CELLS;
-    const run =
-      range.order === 'descending'
-        ? { start: high, end: justBefore(low, id), reverse: true }
-        : { start: low, end: high };
-    const { lastColumn, ...page } = this.#scan.read(run, limit, nowMs);
-    return { ...page, last: page.count === limit ? columnBytes(lastColumn) : undefined };
+  /**
+   * One page; no transaction outlives it. Fewer than `limit` cells mean the end of the range. Its bytes stand until the
+   * next call.
+   */
+  readPage(
+    { key, row }: Pick<CellRange, 'key' | 'row'>,
+    columns: ColumnRange,
+    limit: number,
+    nowMs: number,
+  ): ScannedPage {
+    if (limit < 1 || columns.first > columns.last) return NO_CELLS;
+    const id = row instanceof KnownRow ? this.#numberOfKnown(row, key) : this.#numberOf(key);
+    return id === 0 ? NO_CELLS : this.#scan.read(id, columns, limit, nowMs);
   }
 
   /** Both bounds included; the row goes when its last cell goes. Inside a write transaction of the caller's, as `sweep`. */
@@ -198,6 +193,16 @@ export class CellTable {
     return this.#idOf(key)?.readUIntBE(0, ID_BYTES) ?? 0;
   }
 
+  /** Looked for once, and again when any row has gone. */
+  #numberOfKnown(row: KnownRow, key: Buffer): number {
+    const { drops } = this.#counts();
+    const { place } = row;
+    if (place instanceof Place && place.table === this && place.drops === drops) return place.id;
+    const id = this.#numberOf(key);
+    row.place = id === 0 ? undefined : new Place(this, drops, id);
+    return id;
+  }
+
   /** Ids are never given twice, or one that is remembered elsewhere could come to mean another row. */
   #makeRow(key: Buffer): number {
     const { nextId, drops } = this.#counts();
@@ -210,7 +215,8 @@ export class CellTable {
   }
 
   #counts(): { readonly nextId: number; readonly drops: number } {
-    const counts = this.#rows.get(COUNTS);
+    // LMDB's own buffer, read at once: this is asked for each row that is read.
+    const counts = this.#rows.getBinaryFast(COUNTS);
     if (counts !== undefined)
       return { nextId: counts.readUIntBE(0, ID_BYTES), drops: counts.readUIntBE(ID_BYTES, 6) };
     // A store of before ids were counted.
@@ -238,12 +244,6 @@ function cellKey(id: number, column: number): Buffer {
   return key;
 }
 
-function columnBytes(column: number): Buffer {
-  const bytes = Buffer.allocUnsafe(COLUMN_BYTES);
-  bytes.writeUInt32BE(column);
-  return bytes;
-}
-
 function countBytes(nextId: number, drops: number): Buffer {
   const bytes = Buffer.allocUnsafe(ID_BYTES + 6);
   bytes.writeUIntBE(nextId, 0, ID_BYTES);
@@ -255,14 +255,4 @@ function expiryKey(expiryMs: number, place: Buffer): Buffer {
   const head = Buffer.allocUnsafe(EXPIRY_BYTES);
   head.writeUIntBE(expiryMs, 0, EXPIRY_BYTES);
   return Buffer.concat([head, place]);
-}
-
-/** The excluded end of a reverse range whose last key may be `low`: the column before, or the row's header. */
-function justBefore(low: Buffer, id: Buffer): Buffer {
-  const before = Buffer.from(low);
-  let at = before.length - 1;
-  while (at >= ID_BYTES && before[at] === 0) before[at--] = 0xff;
-  if (at < ID_BYTES) return id;
-  before[at] = (before[at] as number) - 1;
-  return before;
 }

@@ -12,7 +12,9 @@ import type { Database, RootDatabase } from 'lmdb';
 import { binaryTable } from './cells.ts';
 import { behind } from './keys.ts';
 
-const EXPIRY_BYTES = 6;
+/** Its name in LMDB. */
+export const INDEX = 'index';
+export const EXPIRY_BYTES = 6;
 const NOTHING = Buffer.alloc(0);
 
 export type IndexLetter = 'K' | 'G' | 'T' | 'N' | 'S' | 'V' | 'P';
@@ -25,7 +27,7 @@ export class IndexTable {
   readonly #expiries: Database<Buffer, Buffer>;
 
   constructor(root: RootDatabase) {
-    this.#entries = binaryTable(root, 'index');
+    this.#entries = binaryTable(root, INDEX);
     this.#expiries = binaryTable(root, 'index-expiries');
   }
 

@@ -78,3 +78,17 @@ export function rowTableKey(key: Buffer): Buffer {
   const digest = createHash('sha256').update(key).digest();
   return Buffer.concat([Buffer.from([1]), key.subarray(0, ROW_KEY_BYTES_KEPT), digest]);
 }
+
+export function writeUint32(value: number, target: Uint8Array, at: number): void {
+  target[at] = value >>> 24;
+  target[at + 1] = value >>> 16;
+  target[at + 2] = value >>> 8;
+  target[at + 3] = value;
+}
+
+export function writeUint48(value: number, target: Uint8Array, at: number): void {
+  const high = Math.floor(value / 2 ** 32);
+  target[at] = high >>> 8;
+  target[at + 1] = high;
+  writeUint32(value % 2 ** 32, target, at + 2);
+}

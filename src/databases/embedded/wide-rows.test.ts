@@ -87,6 +87,31 @@ describe('the embedded store', () => {
     await expect.poll(() => columnsOf(key)).toEqual([]);
   });
 
+  test('finds a row by what it remembers of its key, also after it went and came again', async () => {
+    const dataDirectory = directory();
+    const mine = await open(dataDirectory);
+    const theirs = await open(dataDirectory);
+    const row = { metric: 'm', rowTimeMs: 0, type: 'kairos_double', tags: [] };
+    await mine.writeRowKeys([{ row, indexedTags: [], ttlSeconds: 0 }]);
+    const [known] = await collect(mine.rowKeys('m', 0));
+    if (known?.key === undefined) throw new Error('no row key');
+    const range = { key: known.key, row: known };
+    const columns = async () =>
+      (await collect(mine.readCells(range))).map(({ column }) => column[3]);
+    expect(await columns()).toEqual([]);
+    await mine.writeCells(batchOf([{ ...cell(1), key: known.key }]));
+    expect(await columns()).toEqual([1]);
+    await mine.deleteRow(known.key);
+    expect(await columns()).toEqual([]);
+    await mine.writeCells(batchOf([{ ...cell(2), key: known.key }]));
+    expect(await columns()).toEqual([2]);
+    await theirs.deleteRow(known.key);
+    await theirs.writeCells(batchOf([{ ...cell(3), key: known.key }]));
+    await expect.poll(columns).toEqual([3]);
+    // The same object again, for as long as it is remembered.
+    expect((await collect(mine.rowKeys('m', 0)))[0]).toBe(known);
+  });
+
   test('sweeps what has expired, and only that', async () => {
     const clock = new ManualClock(START_MS);
     const rows = await open(directory(), clock);

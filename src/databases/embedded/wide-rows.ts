@@ -27,6 +27,8 @@ import type {
 import { CellTable } from './cells.ts';
 import { IndexTable, indexKey } from './index-table.ts';
 import { behind, prefixKey, textKey, timeKey } from './keys.ts';
+import type { StoredRow } from './known-rows.ts';
+import { RowKeyScan } from './row-key-scan.ts';
 
 export interface EmbeddedWideRowsOptions {
   /** The data directory; the store makes and owns `store/` in it. */
@@ -41,6 +43,7 @@ const SWEEP_ENTRIES = 2_000;
 const QUEUE_ROW_KEYS = 100;
 const PAGE_CELLS = 5_000;
 const PAGE_ENTRIES = 1_000;
+const COLUMN_MAX = 2 ** 32 - 1;
 
 export function embeddedWideRows(options: EmbeddedWideRowsOptions): WideRows {
   return new EmbeddedWideRows(options);
@@ -50,10 +53,9 @@ interface Opened {
   readonly root: RootDatabase;
   readonly cells: CellTable;
   readonly index: IndexTable;
+  readonly rowKeys: RowKeyScan;
   readonly stopSweeping: () => void;
 }
-
-type StoredRow = [metric: string, rowTimeMs: number, type: string, tags: TagList];
 
 class EmbeddedWideRows implements WideRows {
   readonly kind = 'embedded';
@@ -92,6 +94,7 @@ class EmbeddedWideRows implements WideRows {
       root,
       cells: new CellTable(root),
       index: new IndexTable(root),
+      rowKeys: new RowKeyScan(root),
       stopSweeping: this.#clock.every(SWEEP_INTERVAL_MS, () => {
         this.#sweeping = this.#sweeping.then(() => this.#sweep()).catch(() => {});
       }),
@@ -126,27 +129,26 @@ class EmbeddedWideRows implements WideRows {
   }
 
   async *readCellPages(range: CellRange): AsyncGenerator<CellPage> {
-    const pageCells = range.pageCells ?? PAGE_CELLS;
+    for (const { bytes, count } of this.cellPagesAtHand(range))
+      yield { bytes: Buffer.from(bytes), count };
+  }
+
+  *cellPagesAtHand(range: CellRange): Generator<CellPage> {
+    const { pageCells = PAGE_CELLS, order } = range;
+    const isDescending = order === 'descending';
     let left = range.limit ?? Number.POSITIVE_INFINITY;
-    let { first, last } = range;
-    for (;;) {
+    let first = range.first?.readUInt32BE(0) ?? 0;
+    let last = range.last?.readUInt32BE(0) ?? COLUMN_MAX;
+    while (left > 0 && first <= last) {
       const wanted = Math.min(left, pageCells);
-      const page = this.#open().cells.readPage(
-        { ...range, first, last },
-        wanted,
-        this.#clock.now(),
-      );
-      if (page.count > 0) yield page;
-      left -= page.count;
-      const edge = page.last;
-      if (page.count < wanted || left <= 0 || edge === undefined) return;
-      if (range.order === 'descending') {
-        if (edge.every((byte) => byte === 0)) return;
-        last = step(edge, -1);
-      } else {
-        if (edge.every((byte) => byte === 255)) return;
-        first = step(edge, 1);
-      }
+      const columns = { first, last, isDescending };
+      const page = this.#open().cells.readPage(range, columns, wanted, this.#clock.now());
+      const { count, lastColumn } = page;
+      if (count > 0) yield page;
+      if (count < wanted) return;
+      left -= count;
+      if (isDescending) last = lastColumn - 1;
+      else first = lastColumn + 1;
     }
   }
 
@@ -205,15 +207,8 @@ class EmbeddedWideRows implements WideRows {
   }
 
   async *#rowKeysFrom(stem: Buffer): AsyncGenerator<readonly RowKey[]> {
-    const { index } = this.#open();
-    for (const page of index.pagesOf(stem, PAGE_ENTRIES, () => this.#clock.now())) {
-      yield (page as StoredRow[]).map(([metric, rowTimeMs, type, tags]) => ({
-        metric,
-        rowTimeMs,
-        type,
-        tags,
-      }));
-    }
+    const { rowKeys } = this.#open();
+    yield* rowKeys.pagesOf(stem, PAGE_ENTRIES, () => this.#clock.now());
   }
 
   deleteRowKey(row: RowKey, indexedTags: TagList): Promise<void> {
@@ -456,10 +451,4 @@ function tagKeysOf(row: RowKey, indexedTags: TagList): Buffer[] {
       textKey(formatTags(row.tags)),
     ),
   );
-}
-
-function step(column: Buffer, by: 1 | -1): Buffer {
-  const next = Buffer.allocUnsafe(4);
-  next.writeUInt32BE(column.readUInt32BE(0) + by);
-  return next;
 }

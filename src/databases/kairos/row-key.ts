@@ -18,6 +18,8 @@ export interface RowKey {
   /** The stored type: `kairos_long`, `kairos_double`, `kairos_string`, `kairos_legacy` or a foreign one. */
   readonly type: string;
   readonly tags: TagList;
+  /** The same in bytes, where they have been made already. */
+  readonly key?: Buffer;
 }
 
 /** Cassandra keeps a partition key's length in 16 bits. */

@@ -65,7 +65,7 @@ export async function* findRows(
       if (!passes(row, query.tags)) continue;
       if (legacy) seen.add(rowIdentity(row));
       else if (seen.size > 0 && seen.has(rowIdentity(row))) continue;
-      found.push({ row, key: encodeRowKey(row), legacy });
+      found.push({ row, key: row.key ?? encodeRowKey(row), legacy });
     }
     return found;
   };

@@ -54,17 +54,40 @@ export function columnsWithin(
 export async function* readRow(
   rows: WideRows,
   spec: RowSpec,
-  { row, key }: FoundRow,
+  found: FoundRow,
   options: RowReadOptions,
 ): AsyncGenerator<PointPage> {
+  const range = cellRange(spec, found, options);
+  if (range === undefined) return;
+  for await (const page of rows.readCellPages(range)) yield decodePage(spec, found.row, page);
+}
+
+/** The same without waiting; undefined where the store has no such way. */
+export function readRowAtHand(
+  rows: WideRows,
+  spec: RowSpec,
+  found: FoundRow,
+  options: RowReadOptions,
+): Generator<PointPage> | undefined {
+  if (rows.cellPagesAtHand === undefined) return undefined;
+  const range = cellRange(spec, found, options);
+  return decodePages(spec, found.row, range === undefined ? [] : rows.cellPagesAtHand(range));
+}
+
+function* decodePages(spec: RowSpec, row: RowKey, pages: Iterable<CellPage>): Generator<PointPage> {
+  for (const page of pages) yield decodePage(spec, row, page);
+}
+
+function cellRange(
+  spec: RowSpec,
+  { row, key }: FoundRow,
+  options: RowReadOptions,
+): CellRange | undefined {
   const columns = columnsWithin(spec, row.rowTimeMs, options);
-  if (columns === undefined) return;
+  if (columns === undefined) return undefined;
   const { order = 'ascending', limit, pagePoints, mayBeCached = false } = options;
-  const range = { key, ...columns, order, limit, mayBeCached };
-  const pages = rows.readCellPages(
-    pagePoints === undefined ? range : { ...range, pageCells: pagePoints },
-  );
-  for await (const page of pages) yield decodePage(spec, row, page);
+  const range = { key, row, ...columns, order, limit, mayBeCached };
+  return pagePoints === undefined ? range : { ...range, pageCells: pagePoints };
 }
 
 /** Doubles that columns of small pages are cut from: 64 KiB, which go when the last of their pages goes. */

@@ -10,7 +10,7 @@ import { Gate } from './gate.ts';
 import { ReadCluster, type ReadClusterOptions } from './read-clusters.ts';
 import { RowIndex, type RowIndexOptions } from './row-index.ts';
 import { type FoundRow, findRows, type RowQuery } from './row-query.ts';
-import { type PointPage, type RowReadOptions, readRow } from './row-reader.ts';
+import { type PointPage, type RowReadOptions, readRow, readRowAtHand } from './row-reader.ts';
 import type { RowSpec, RowTimeUnit } from './row-spec.ts';
 import { readSeries, type SeriesQuery } from './series-reader.ts';
 import { ensureSpec, storedSpec } from './spec-rows.ts';
@@ -120,6 +120,12 @@ export class KairosStore {
   readRow(found: FoundRow, options: RowReadOptions): AsyncGenerator<PointPage> {
     const old = this.#old.find((cluster) => cluster.has(found));
     return old?.readRow(found, options) ?? readRow(this.rows, this.#own, found, options);
+  }
+
+  /** The same without waiting; undefined when the row is somewhere else. */
+  readRowAtHand(found: FoundRow, options: RowReadOptions): Generator<PointPage> | undefined {
+    if (this.#old.some((cluster) => cluster.has(found))) return undefined;
+    return readRowAtHand(this.rows, this.#own, found, options);
   }
 
   /** Each once, in UTF-8 order unless there are clusters that are only read. */

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchOf } from './cell-batch.ts';
+import { cellsOf } from './packed-cells.ts';
 import { tagListOf } from './tag-string.ts';
 import type { CellRange, Pages, StoredCell, WideRows } from './wide-rows.ts';
 
@@ -47,8 +48,15 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
     });
     afterAll(() => store?.close());
 
-    const read = async (key: Buffer, range: Omit<CellRange, 'key'> = {}) =>
-      plain(await collect(rows.readCells({ key, ...range })));
+    const read = async (key: Buffer, range: Omit<CellRange, 'key'> = {}) => {
+      const cells = plain(await collect(rows.readCells({ key, ...range })));
+      if (rows.cellPagesAtHand !== undefined) {
+        const atHand: StoredCell[] = [];
+        for (const page of rows.cellPagesAtHand({ key, ...range })) atHand.push(...cellsOf(page));
+        expect(plain(atHand)).toEqual(cells);
+      }
+      return cells;
+    };
 
     describe('cells', () => {
       test('come back in unsigned byte order, whatever order they were written in', async () => {

@@ -56,6 +56,8 @@ export interface CellRange {
   readonly pageCells?: number;
   /** Cells that a cache keeps will do, as old as its settings let them be. Default false: what the store has. */
   readonly mayBeCached?: boolean;
+  /** The row as `rowKeys` gave it, by which a store may know it again. */
+  readonly row?: RowKey;
 }
 
 export interface RowKeyEntry {
@@ -97,6 +99,11 @@ export interface WideRows {
   readCells(range: CellRange): Pages<StoredCell>;
   /** The same as bytes, for what reads many; `eachCell` reads either form. No page is empty. */
   readCellPages(range: CellRange): AsyncIterable<CellPage | KeptCells>;
+  /**
+   * The same where cells are in this process and nothing has to be waited for; a store that must wait has no such way.
+   * A page stands until another is read, of any row.
+   */
+  cellPagesAtHand?(range: CellRange): Iterable<CellPage>;
   /** Both bounds included; absent = open. */
   deleteCells(range: Pick<CellRange, 'key' | 'first' | 'last'>): Promise<void>;
   deleteRow(key: Buffer): Promise<void>;
