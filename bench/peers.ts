@@ -1,7 +1,7 @@
 /**
  * The race on one machine in one run: our vote topology, kafkajs that only parses, and the five-minute rollup of
- * validators in Kafka Streams three ways and Flink. Everyone gets the same topic, one pinned core and a commit
- * every 2 s; a figure counts only when every window is exactly right, and who fails once is out.
+ * validators in Kafka Streams three ways, Flink and Bytewax (at least once). Everyone gets the same topic, one pinned
+ * core and a commit every 2 s; a figure counts only when every window is exactly right, and who fails once is out.
  * `npm run bench -- peers [--rounds N] [--records N] [--entrants tidemark,flink]`.
  *
  * Ours does more than the others are asked to: networks, hours, days and moving averages too.
@@ -161,7 +161,7 @@ function summarise(): void {
     pinned: canPin,
     rounds,
     windowsVerified: windows,
-    versions: { kafkaStreams: '4.1.1', flink: '2.2.1', tDigest: '3.3' },
+    versions: { kafkaStreams: '4.1.1', flink: '2.2.1', bytewax: '0.21.1', tDigest: '3.3' },
     entrants: results,
   });
 }

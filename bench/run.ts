@@ -1,7 +1,8 @@
 /** `npm run bench -- NAME [options]` runs bench/NAME.ts; without a name it lists them. */
 const benches: Readonly<Record<string, string>> = {
   pipeline: 'the vote topology on Kafka, exactly once, against a raw consumer that only parses',
-  peers: 'the same beside Kafka Streams (Processor API, DSL in memory and on RocksDB) and Flink',
+  peers:
+    'the same beside Kafka Streams (Processor API, DSL in memory and on RocksDB), Flink and Bytewax',
   'check-entrant': 'the same in several processes, one of them killed: is every window right?',
   sinks: 'points per second into InfluxDB and Cassandra, beside SQLite',
   kairos: 'ingest and queries beside a Java KairosDB: on Cassandra, and embedded beside H2',

@@ -1,5 +1,6 @@
 /** Who races in bench/peers.ts: what each is called, how its process is started, and what it needs for that. */
 import { prepareJava } from './java.ts';
+import { preparePython } from './python.ts';
 
 export interface Entrant {
   readonly name: string;
@@ -39,6 +40,11 @@ const candidates = {
     name: 'Flink, DataStream API',
     computes: true,
     prepare: (folder) => prepareJava('flink', 'Flink', folder),
+  },
+  bytewax: {
+    name: 'Bytewax, batches in plain Python',
+    computes: true,
+    prepare: () => preparePython('bytewax'),
   },
 } as const satisfies Readonly<Record<string, Candidate>>;
 
