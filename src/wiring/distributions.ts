@@ -4,7 +4,7 @@ import type { Distribution, DistributionBin, Distributions, GroupName } from '..
 import type { RollupStore } from '../databases/embedded/index.ts';
 import { TDigest } from '../stats/index.ts';
 import type { WindowView } from '../stream/index.ts';
-import type { LiveTask } from './live-votes.ts';
+import type { LiveTask } from './live-task.ts';
 
 const QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 /** Where bins end: whole slots first, as most votes land within a few. */

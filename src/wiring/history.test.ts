@@ -5,7 +5,8 @@ import type { HistoryQuery } from '../api/index.ts';
 import { InfluxReader, type InfluxRollup, influxConfig } from '../databases/influx/index.ts';
 import { FatalError, RetriableError } from '../model/index.ts';
 import { ManualClock, registry, silentLogger, systemClock } from '../runtime/index.ts';
-import { answersOf, type HistoryStore } from './history.ts';
+import { answersOf } from './history.ts';
+import type { HistoryStore } from './history-store.ts';
 import { InfluxHistory } from './influx-history.ts';
 
 const START = Date.UTC(2026, 0, 1);

@@ -2,19 +2,14 @@
  * History answers from stored rollups: by the primary store, and by the fallback when that gives no answer.
  * Percentiles of ranges come by merging digests, which only the embedded store has.
  */
-import type {
-  History,
-  HistoryAnswer,
-  HistoryPoint,
-  HistoryQuery,
-  HistoryStoreName,
-} from '../api/index.ts';
+import type { History, HistoryAnswer, HistoryPoint, HistoryStoreName } from '../api/index.ts';
 import type { RollupStore } from '../databases/embedded/index.ts';
 import { type InfluxConfig, InfluxReader } from '../databases/influx/index.ts';
 import { FatalError, messageOf, type Rollup, TidemarkError } from '../model/index.ts';
 import { type Clock, counter, type Logger, type Settings } from '../runtime/index.ts';
 import { TDigest } from '../stats/index.ts';
 import { influxOf } from './feeds.ts';
+import type { HistoryStore } from './history-store.ts';
 import { InfluxHistory } from './influx-history.ts';
 
 const fallbacks = counter(
@@ -22,13 +17,6 @@ const fallbacks = counter(
   'Answers of history that the fallback gave, by the primary that did not and why.',
   ['primary', 'code'],
 );
-
-/** Where rollups are read. */
-export interface HistoryStore {
-  readonly name: HistoryStoreName;
-  /** In order of time. Rejects when it can't be known what is stored. */
-  points(query: HistoryQuery): Promise<readonly HistoryPoint[]>;
-}
 
 interface Parts {
   readonly rollups: RollupStore;

@@ -16,7 +16,7 @@ import {
   TidemarkError,
 } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
-import type { HistoryStore } from './history.ts';
+import type { HistoryStore } from './history-store.ts';
 
 /** InfluxDB counts as away after so many questions in a row without an answer. */
 const FAILURES_MAX = 3;

@@ -6,7 +6,7 @@
 import type { LastClosed, LatencySummary } from '../../topologies/index.ts';
 import type { LiveSort } from '../api/index.ts';
 import type { LatestView, WindowEntry, WindowView } from '../stream/index.ts';
-import type { LiveTask } from './live-votes.ts';
+import type { LiveTask } from './live-task.ts';
 import type { Top } from './top.ts';
 
 type Windows = ReturnType<WindowView<LatencySummary>['open']>;

@@ -4,7 +4,8 @@ import type { LiveEntry, LiveSort } from '../api/index.ts';
 import { simulateVotes } from '../collect/index.ts';
 import { ManualClock } from '../runtime/index.ts';
 import { recordBatchOf, StageInstance } from '../stream/index.ts';
-import { type LiveTask, liveVotes } from './live-votes.ts';
+import type { LiveTask } from './live-task.ts';
+import { liveVotes } from './live-votes.ts';
 
 const MINUTE = 60_000;
 const START = 1_757_500_200_000;

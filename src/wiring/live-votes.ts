@@ -9,14 +9,10 @@ import type { LiveEntry, LiveVotes, LiveWindow } from '../api/index.ts';
 import type { Rollup } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import { Summary } from '../stats/index.ts';
-import type { LatestView, Task, WindowView } from '../stream/index.ts';
+import type { LatestView, WindowView } from '../stream/index.ts';
 import { type Candidate, inOrder, type Known, LiveRoster } from './live-roster.ts';
+import type { LiveTask } from './live-task.ts';
 import { Top } from './top.ts';
-
-/** What is asked of a task. */
-export interface LiveTask extends Pick<Task, 'instance' | 'watermark'> {
-  offsets(): readonly { readonly nextOffset: number }[];
-}
 
 /** Merging all validators of a network costs milliseconds; an answer serves so long, and its `asOf` says from when. */
 const NETWORK_SERVES_MS = 100;

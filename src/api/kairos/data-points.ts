@@ -5,10 +5,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RetriableError } from '../../model/index.ts';
 import { parseQuery, QueryFailed, QueryRefused, rowQueryOf } from '../../query/index.ts';
 import { sendNothing, sendRefusal } from './answers.ts';
+import type { KairosContext } from './context.ts';
 import { readDataPoints } from './data-points-body.ts';
 import { FastBody } from './fast-body.ts';
 import type { Draft, KairosIngest } from './ingest.ts';
-import type { KairosContext } from './plugin.ts';
 import type { KairosRoute } from './routes.ts';
 
 const unpack = promisify(gunzip);

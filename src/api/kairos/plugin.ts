@@ -5,37 +5,23 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { messageOf, RetriableError } from '../../model/index.ts';
 import {
-  type DeskLimits,
   featuresText,
   featureText,
   QueryDesk,
   QueryFailed,
   QueryRefused,
 } from '../../query/index.ts';
-import type { Clock, Logger } from '../../runtime/index.ts';
+import type { Logger } from '../../runtime/index.ts';
 import { catalogue, Refusal, refusalOf } from '../errors.ts';
 import { sendFailure, sendJson, sendNothing, sendRefusal } from './answers.ts';
+import type { KairosContext } from './context.ts';
 import { dataPointRoutes } from './data-points.ts';
-import type { KairosIngest } from './ingest.ts';
 import { metadataRoutes } from './metadata.ts';
 import { nameRoutes } from './names.ts';
-import type { KairosPort } from './port.ts';
 import { queryRoutes } from './queries.ts';
 import { rollupRoutes } from './rollups.ts';
 import { addRoutes, type KairosRoute } from './routes.ts';
 import { VERSION_NAME } from './version.ts';
-
-export interface KairosContext {
-  readonly store: KairosPort;
-  /** Absent: points and deletes are refused here, as a KairosDB that only queries does. */
-  readonly ingest?: KairosIngest | undefined;
-  /** false: queries are refused here, as a KairosDB that only ingests does. */
-  readonly answersQueries?: boolean;
-  /** Absent ones are the defaults. */
-  readonly queries?: Partial<DeskLimits> | undefined;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
 
 const VERSION = `{"version": "${VERSION_NAME}"}\n`;
 

@@ -10,7 +10,7 @@ import {
 } from '../../jobs/index.ts';
 import { parseRollupTask, QueryFailed } from '../../query/index.ts';
 import { sendFailure, sendJson, sendNothing } from './answers.ts';
-import type { KairosContext } from './plugin.ts';
+import type { KairosContext } from './context.ts';
 import type { Handler, KairosRoute } from './routes.ts';
 
 export function rollupRoutes({ store, clock }: KairosContext): readonly KairosRoute[] {

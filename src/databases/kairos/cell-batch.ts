@@ -7,7 +7,16 @@
  */
 import { encodeModifiedUtf8 } from './modified-utf8.ts';
 import { encodeLongInto, type KairosValue, LONG_BYTES_MAX } from './value.ts';
-import type { Cell } from './wide-rows.ts';
+
+/** A cell by itself; a call writes a `CellBatch`. */
+export interface Cell {
+  /** The row's key. At most 65,535 bytes, not empty. */
+  readonly key: Buffer;
+  /** Four bytes. */
+  readonly column: Buffer;
+  readonly value: Buffer;
+  readonly ttlSeconds: number;
+}
 
 /** A row that cells go to; the same object in each batch, for as long as its writer remembers the series. */
 export class CellRow {

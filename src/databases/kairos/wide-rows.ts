@@ -22,16 +22,6 @@ import type { KeptCells } from './cell-cache/kept-cells.ts';
 import type { RowKey } from './row-key.ts';
 import type { TagList } from './tag-string.ts';
 
-/** A cell by itself; a call writes a `CellBatch`. */
-export interface Cell {
-  /** The row's key. At most 65,535 bytes, not empty. */
-  readonly key: Buffer;
-  /** Four bytes. */
-  readonly column: Buffer;
-  readonly value: Buffer;
-  readonly ttlSeconds: number;
-}
-
 export interface StoredCell {
   readonly column: Buffer;
   readonly value: Buffer;
