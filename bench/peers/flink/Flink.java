@@ -17,6 +17,7 @@ import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
 import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.KafkaSourceOptions;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
 import org.apache.flink.core.execution.JobClient;
@@ -47,6 +48,7 @@ public final class Flink {
             .withTimestampAssigner((vote, kafkaTime) -> vote.timestamp);
     var firsts =
         env.fromSource(votes(), watermarks, "votes")
+            .map(new ReadOffsets())
             .map(new Lateness())
             .keyBy(vote -> vote.voteAccount)
             .process(new Dedup());
@@ -87,6 +89,7 @@ public final class Flink {
         .setGroupId(Race.GROUP)
         .setStartingOffsets(OffsetsInitializer.earliest())
         .setDeserializer(new Decode())
+        .setProperty(KafkaSourceOptions.COMMIT_OFFSETS_ON_CHECKPOINT.key(), "false")
         .setProperty(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "5000")
         .setProperty(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, "" + 2 * 1024 * 1024)
         .setProperty(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, "" + 16 * 1024 * 1024)
@@ -128,6 +131,7 @@ public final class Flink {
       if (vote == null) vote = new KafkaVote();
       VoteParser.parse(record.value(), vote);
       vote.partition = record.partition();
+      vote.offset = record.offset();
       out.collect(vote);
     }
 
