@@ -5,9 +5,9 @@ const DAY = 86_400_000;
 
 /** `count` values that swing from 0 to 10 and back: the first at 0, all others at one time. */
 const swung = (record: RecordLevel, count: number, timestampMs = 2 * DAY) => {
-  for (let i = 0; i < count; i++) {
-    expect(record.push(timestampMs, i % 2 === 0 ? 0 : 10)).toBe(0);
-  }
+  let news = 0;
+  for (let i = 0; i < count; i++) if (record.push(timestampMs, i % 2 === 0 ? 0 : 10) !== 0) news++;
+  expect(news).toBe(0);
 };
 
 test('a record is as surprising as it is late and far out, on either side', () => {
