@@ -20,7 +20,7 @@ const simulated = [
   }),
 ].map(({ key, value }) => ({ key: String(key), value: String(value) }));
 
-const steps = ['5m', '1h', '1d'];
+const steps = { '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000 };
 
 describe.each([
   ['the recorded votes', recording],
@@ -50,7 +50,12 @@ describe.each([
       const driver = drive(voteLatency, { partitions, batchRecords });
       driver.pipe('votes', votes).end();
       const expected = expectedOf(partitions);
-      const found = steps.flatMap((step) => driver.read<Rollup>(`votes.rollup.${step}`));
+      const found = Object.entries(steps).flatMap(([step, sizeMs]) => {
+        const rollups = driver.read<Rollup>(`votes.rollup.${step}`);
+        const sizes = new Set(rollups.map(({ window }) => window.end - window.start));
+        expect([...sizes], step).toEqual([sizeMs]);
+        return rollups;
+      });
       expect(rollupFailures(found, expected)).toEqual([]);
       expect(driver.records('votes.late')).toHaveLength(expected.late);
     },
