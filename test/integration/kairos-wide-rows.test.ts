@@ -6,6 +6,7 @@ import {
   batchOf,
   type CassandraConfig,
   cassandraWideRows,
+  encodeDelete,
   encodeRowKey,
   ensureSpec,
   KairosStore,
@@ -14,6 +15,7 @@ import {
 } from '../../src/databases/kairos/index.ts';
 import { collect, wideRowsSuite } from '../../src/databases/kairos/wide-rows.suite.ts';
 import { Secret } from '../../src/runtime/index.ts';
+import { pointsSink } from '../../src/wiring/points/index.ts';
 import { needs } from '../support/require.ts';
 
 const here = needs(['CASSANDRA_HOSTS', 'CASSANDRA_DC']);
@@ -321,6 +323,45 @@ describe.skipIf(!here)('Cassandra', () => {
       await expect(rows.check()).rejects.toMatchObject({ family: 'fatal' });
       await rows.close();
     });
+
+    test.each([
+      ['driver', 70_000],
+      ['server', 65_530],
+    ])(
+      'a delete that the %s refuses for its values is set aside, and holds up nothing behind it',
+      async (by, chars) => {
+        const config = freshConfig(`refused_${by}`);
+        await setupKairos(config);
+        const tagIndex = new Map([['m', ['host']]]);
+        const store = new KairosStore({ rows: cassandraWideRows({ config }), tagIndex });
+        await store.connect();
+        const timestampMs = 1_700_000_000_000;
+        const tags = { host: 'a' };
+        await store.write([{ metric: 'm', tags, timestampMs, value: 1n }]);
+        const places: number[] = [];
+        const sink = pointsSink({ name: 'p', store, onStored: (_, offset) => places.push(offset) });
+        const remove = (offset: number, host: string) => ({
+          partition: 0,
+          offset,
+          appendedAtMs: timestampMs,
+          bytes: encodeDelete({
+            metric: 'm',
+            startMs: timestampMs,
+            endMs: timestampMs + 1,
+            tags: new Map([['host', [host]]]),
+            withName: false,
+          }),
+        });
+        // The index is asked for a key of more than 64 KiB.
+        const rejections = await sink.write([remove(0, 'x'.repeat(chars)), remove(1, 'a')]);
+        const message = expect.stringContaining('takes no such values');
+        expect(rejections).toEqual([{ index: 0, message }]);
+        expect(places).toEqual([1, 2]);
+        const range = { fromMs: timestampMs, toMs: timestampMs + 1 };
+        expect(await collect(store.readSeries({ metric: 'm', ...range }))).toEqual([]);
+        await store.close();
+      },
+    );
 
     test('no host, or a name that is none, is refused before anything is tried', async () => {
       const password = new Secret('hidden');

@@ -8,7 +8,7 @@ import { messageOf } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import { consistencyCode, createClient } from './client.ts';
 import type { CassandraConfig } from './config.ts';
-import { cassandraError, isRefusal } from './errors.ts';
+import { cassandraError, isRefusal, statementError } from './errors.ts';
 import { InFlight } from './in-flight.ts';
 import { WriteStamps } from './write-stamps.ts';
 
@@ -112,7 +112,7 @@ export class CassandraSession {
         }),
       );
     } catch (error) {
-      throw cassandraError(error, 'reading from Cassandra');
+      throw statementError(error, 'reading from Cassandra');
     }
   }
 
@@ -126,7 +126,7 @@ export class CassandraSession {
     try {
       await this.#inFlight.run(() => this.#send([{ query, params }], this.#stamps.nextMs()));
     } catch (error) {
-      throw cassandraError(error, 'writing to Cassandra');
+      throw statementError(error, 'writing to Cassandra');
     }
   }
 

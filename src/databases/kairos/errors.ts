@@ -1,11 +1,19 @@
 /** What went wrong in Cassandra, as one of the three families: the code and the cure are what an operator sees. */
-import { FatalError, messageOf, RetriableError, TidemarkError } from '../../model/index.ts';
+import {
+  FatalError,
+  messageOf,
+  PoisonError,
+  RetriableError,
+  TidemarkError,
+} from '../../model/index.ts';
 import { driver } from './driver.ts';
 
-/** The server refuses the statement for the values bound to it: the same values will be refused again. */
+/** The statement is refused for the values bound to it: the same values will be refused again. */
 export function isRefusal(error: unknown): boolean {
   const { errors, types } = driver();
   const codes = types.responseErrorCodes;
+  // The driver can't write down a part of a key of 64 KiB and more.
+  if (error instanceof RangeError) return true;
   if (!(error instanceof errors.ResponseError)) return false;
   if (error.code === codes.invalid) return !isAboutSchema(error);
   // Cassandra 4.1 stumbles over key parts of 32 KiB and more instead of refusing them.
@@ -24,6 +32,13 @@ export function isUnsupported(error: unknown): boolean {
 
 const isAboutSchema = (error: Error): boolean =>
   /does not exist|unconfigured|undefined column|unknown identifier/i.test(error.message);
+
+/** Of one statement: what is refused for its values can never succeed, and is nobody's setting. */
+export function statementError(error: unknown, doing: string): TidemarkError {
+  if (!isRefusal(error)) return cassandraError(error, doing);
+  const message = `${doing}: Cassandra takes no such values: ${messageOf(error)}`;
+  return new PoisonError(message, { code: 'SINK_REJECTED', cause: error });
+}
 
 /** Wraps anything that the driver throws; errors of ours pass as they are. */
 export function cassandraError(error: unknown, doing: string): TidemarkError {
