@@ -8,9 +8,9 @@ import {
 import { type LoggedPoints, pointsSink } from './points-sink.ts';
 
 /** Holds 40,000 points, so it says: three to a run of Cassandra's. */
-function record(offset: number): LoggedPoints {
+function record(offset: number, points = 40_000): LoggedPoints {
   const bytes = Buffer.from([1, 0, 0, 0, 0]);
-  bytes.writeUInt32BE(40_000, 1);
+  bytes.writeUInt32BE(points, 1);
   return { partition: 0, offset, appendedAtMs: 0, bytes };
 }
 
@@ -54,7 +54,7 @@ function opened(failing = Infinity) {
 
 it('a run is prepared while the one before it is stored, and stored behind it', async () => {
   const { events, sink } = opened();
-  const rejections = await sink.write([0, 1, 2, 3, 4, 5, 6].map(record));
+  const rejections = await sink.write([0, 1, 2, 3, 4, 5, 6].map((at) => record(at)));
   expect(events.filter((event) => !event.startsWith('at'))).toEqual([
     'prepare 1 of 3',
     'store 1',
@@ -70,6 +70,33 @@ it('a run is prepared while the one before it is stored, and stored behind it', 
   expect(rejections).toEqual([{ index: 4, message: 'bad' }]);
 });
 
+it.each([
+  { rest: [12_000, 12_000], runs: ['1 of 5'] },
+  { rest: [12_000, 13_000], runs: ['1 of 3', '2 of 2'] },
+  { rest: [12_000, 12_000, 12_000], runs: ['1 of 3', '2 of 3'] },
+])(
+  'what is left of a batch goes with the run before it when it is little: $rest',
+  async ({ rest, runs }) => {
+    const { events, sink } = opened();
+    await sink.write([40_000, 40_000, 40_000, ...rest].map((points, at) => record(at, points)));
+    expect(events.filter((event) => event.startsWith('prepare'))).toEqual(
+      runs.map((run) => `prepare ${run}`),
+    );
+  },
+);
+
+it('what stands before a delete goes with its run when it is little, what stands behind it never', async () => {
+  const { events, sink } = opened();
+  await sink.write([
+    ...[record(0, 100_000), record(1, 9_000), remove(2)],
+    ...[record(3, 9_000), remove(4)],
+  ]);
+  expect(events.filter((event) => !event.startsWith('at'))).toEqual([
+    ...['prepare 1 of 2', 'store 1', 'stored 1', 'delete'],
+    ...['prepare 2 of 1', 'deleted', 'store 2', 'stored 2', 'delete', 'deleted'],
+  ]);
+});
+
 it('a delete waits for what stands before it, and what stands behind it waits for the delete', async () => {
   const { events, sink } = opened();
   await sink.write([record(0), remove(1), record(2)]);
@@ -81,7 +108,9 @@ it('a delete waits for what stands before it, and what stands behind it waits fo
 
 it('behind a run that failed nothing is stored, and nothing is under way when that is told', async () => {
   const { events, sink } = opened(1);
-  await expect(sink.write([0, 1, 2, 3, 4, 5, 6].map(record))).rejects.toThrow('1 failed');
+  await expect(sink.write([0, 1, 2, 3, 4, 5, 6].map((at) => record(at)))).rejects.toThrow(
+    '1 failed',
+  );
   const told = [...events];
   await turn();
   expect(events).toEqual(told);

@@ -24,6 +24,8 @@ export interface LoggedPoints {
  * cells, which cost Cassandra twice what the same points cost in requests of a hundred.
  */
 const WRITE_POINTS = { cassandra: 100_000, embedded: 50_000 };
+/** What is left goes with the run before it below this part of a run: by itself it would cost a request for each row again. */
+const REST_OF_RUN = 0.25;
 
 export interface PointsSinkParts {
   readonly name: string;
@@ -73,15 +75,24 @@ export function pointsSink({ name, store, onStored }: PointsSinkParts): Sink<Log
   };
 }
 
-/** Where the records end that go together: one delete, or points up to a bound. */
+/** Where the records end that go together: one delete, or points up to a bound and a little rest behind it. */
 function endOfRun(records: readonly LoggedPoints[], from: number, pointsMax: number): number {
+  if (isDelete((records[from] as LoggedPoints).bytes)) return from + 1;
+  const full = endOfPoints(records, from, pointsMax);
+  const rest = endOfPoints(records, full.end, REST_OF_RUN * pointsMax);
+  return rest.isAll ? rest.end : full.end;
+}
+
+/** Where points from `from` on have reached a bound; `isAll`: where they ended below it. */
+function endOfPoints(records: readonly LoggedPoints[], from: number, pointsMax: number) {
   let end = from;
-  for (let points = 0; end < records.length && points < pointsMax; end++) {
+  let points = 0;
+  for (; end < records.length && points < pointsMax; end++) {
     const { bytes } = records[end] as LoggedPoints;
-    if (isDelete(bytes)) return end === from ? end + 1 : end;
+    if (isDelete(bytes)) break;
     points += pointsOf(bytes);
   }
-  return end;
+  return { end, isAll: points < pointsMax };
 }
 
 async function writeRun(
