@@ -33,8 +33,7 @@ const brokers = required('KAFKA_BROKERS').split(',');
 const noise = noiseNow();
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-peers-'));
-const chosen = options.list('entrants');
-const entrants = prepareEntrants(chosen, folder);
+const entrants = prepareEntrants(options.list('entrants'), folder);
 if (entrants.size === 0) process.exit(1);
 
 const { topic } = await fillVotesTopic(brokers, { records });
@@ -166,12 +165,12 @@ function summarise(): void {
   });
 }
 
-/** A shorter race, or one that not all were asked to, never replaces the whole one's figures. */
+/** A shorter race, or one in which not all start, never replaces the whole one's figures. */
 function resultsName(): string {
   return [
     'peers',
     ...(records === RACED ? [] : [records]),
-    ...(chosen.length === entrantIds.length ? [] : chosen),
+    ...(entrants.size === entrantIds.length ? [] : entrants.keys()),
   ].join('-');
 }
 
