@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RetriableError } from '../../model/index.ts';
 import { parseQuery, QueryFailed, QueryRefused, rowQueryOf } from '../../query/index.ts';
 import { sendNothing, sendRefusal } from './answers.ts';
+import { textOf } from './body-text.ts';
 import type { KairosContext } from './context.ts';
 import { readDataPoints } from './data-points-body.ts';
 import { FastBody } from './fast-body.ts';
@@ -17,6 +18,8 @@ const unpack = promisify(gunzip);
 const UNPACKED_BYTES_MAX = 256 * 1_024 * 1_024;
 
 const GZIP_TYPE = /^\s*(?:\*\/|application\/(?:gzip|\*)\s*(?:;|$))/i;
+/** Its mark, and deflate, the only method there is. */
+const GZIP_START = Buffer.from([0x1f, 0x8b, 8]);
 const GZIP_HEADER_BYTES = 10;
 /** The sum and the length of what is packed. */
 const GZIP_TRAILER_BYTES = 8;
@@ -69,7 +72,7 @@ export function dataPointRoutes({ store, ingest, clock }: KairosContext): readon
       preflight: true,
       handlers: {
         async POST(request, reply) {
-          const { metrics } = parseQuery(String(request.body ?? ''), clock.now());
+          const { metrics } = parseQuery(textOf(request), clock.now());
           // An expression that is none is refused before anything is deleted.
           for (const metric of metrics) rowQueryOf(metric);
           for (const { name, startMs, endMs, tags } of metrics) {
@@ -152,11 +155,17 @@ async function bodyOf({ body, headers }: FastifyRequest): Promise<Buffer> {
     if (code === 'ERR_BUFFER_TOO_LARGE') {
       throw new QueryRefused(`unpacked the body has more than ${UNPACKED_BYTES_MAX} bytes`);
     }
+    if (hasTail(bytes, message)) throw new QueryRefused('bytes stand behind the packed body');
     const isPacked = message !== 'incorrect header check' && !message.startsWith('unknown');
     if (code === 'Z_DATA_ERROR' && isPacked) throw new QueryFailed(message);
     throw byType ? new QueryRefused('Not in GZIP format') : new QueryFailed('Not in GZIP format');
   }
 }
+
+/** Whether what is no packed part of a body stands behind one that is. */
+const hasTail = (bytes: Buffer, message: string): boolean =>
+  /^(?:incorrect header check|unknown compression method)$/.test(message) &&
+  bytes.subarray(0, GZIP_START.length).equals(GZIP_START);
 
 /** Of a body that was cut off all that came, as a plain one is read. Nobody looks at the sum behind a body. */
 async function unpacked(bytes: Buffer): Promise<Buffer> {

@@ -78,6 +78,39 @@ describe('points', () => {
     expect([refused.statusCode, refused.json()]).toEqual([400, { errors: ['Not in GZIP format'] }]);
   });
 
+  test.each([
+    ['utf-16', (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['utf-16', (text: string) => Buffer.from(text, 'utf16le').swap16()],
+    ['UTF-16LE', (text: string) => Buffer.from(text, 'utf16le')],
+    ['iso-8859-1', (text: string) => Buffer.from(text, 'latin1')],
+    ['nonsense', (text: string) => Buffer.from(text)],
+  ])('a query is read in the charset of its Content-Type: %s', async (charset, bytesOf) => {
+    const payload = bytesOf(
+      JSON.stringify({ start_absolute: 1, metrics: [{ name: 'caf\u00e9' }] }),
+    );
+    const headers = { 'content-type': `application/json; charset=${charset}` };
+    const answer = await ask('POST', '/datapoints/query', {
+      payload: payload as unknown as object,
+      headers,
+    });
+    expect(answer.json().queries[0].results[0].name).toBe('caf\u00e9');
+  });
+
+  test('with bytes behind a packed body is refused, by either header', async () => {
+    for (const tail of ['tail', '\x1f\x8btail']) {
+      const bytes = Buffer.concat([gzipSync(JSON.stringify(point)), Buffer.from(tail, 'latin1')]);
+      const payload = bytes as unknown as object;
+      for (const headers of [
+        { 'content-encoding': 'gzip' },
+        { 'content-type': 'application/gzip' },
+      ] as Record<string, string>[]) {
+        const answer = await ask('POST', '/datapoints', { payload, headers });
+        const errors = ['bytes stand behind the packed body'];
+        expect([answer.statusCode, answer.json()]).toEqual([400, { errors }]);
+      }
+    }
+  });
+
   test('of a packed body that was cut off are kept as those of a plain one; its sum is not looked at', async () => {
     const packed = gzipSync(JSON.stringify([point, { ...point, timestamp: 6 }]));
     const send = (payload: Buffer) =>
@@ -282,6 +315,8 @@ describe('the interface', () => {
   });
 
   test.each([
+    ['GET', '', 'OPTIONS'],
+    ['POST', '/', 'OPTIONS'],
     ['PUT', '/datapoints', 'POST,OPTIONS'],
     ['DELETE', '/datapoints/query', 'HEAD,POST,GET,OPTIONS'],
     ['PATCH', '/metadata/a/b/c', 'HEAD,DELETE,POST,GET,OPTIONS'],

@@ -88,7 +88,7 @@ function aboutRoutes({ store, logger }: KairosContext): readonly KairosRoute[] {
       preflight: true,
       handlers: { GET: async (request, reply) => sendJson(request, reply, VERSION) },
     },
-    ...['/health', '/metadata'].map((path) => ({
+    ...['/', '/health', '/metadata'].map((path) => ({
       path,
       summary: 'Nothing by itself',
       handlers: {},

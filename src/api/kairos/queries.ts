@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { parseQuery, type QueryDesk, QueryRefused } from '../../query/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import { goneSignal, sendJson, sendNothing } from './answers.ts';
+import { textOf } from './body-text.ts';
 import type { KairosRoute } from './routes.ts';
 
 export function queryRoutes(desk: QueryDesk, clock: Clock): readonly KairosRoute[] {
@@ -17,7 +18,7 @@ export function queryRoutes(desk: QueryDesk, clock: Clock): readonly KairosRoute
       summary: 'Answers a query',
       preflight: true,
       handlers: {
-        POST: async (request, reply) => answer(String(request.body ?? ''), request, reply),
+        POST: async (request, reply) => answer(textOf(request), request, reply),
         async GET(request, reply) {
           const { query } = request.query as { query?: string };
           if (query === undefined) {
@@ -34,7 +35,7 @@ export function queryRoutes(desk: QueryDesk, clock: Clock): readonly KairosRoute
       preflight: true,
       handlers: {
         async POST(request, reply) {
-          const text = String(request.body ?? '');
+          const text = textOf(request);
           const query = parseQuery(text, clock.now());
           return sendJson(request, reply, await desk.tags(text, query, goneSignal(reply)));
         },

@@ -10,6 +10,7 @@ import {
 } from '../../jobs/index.ts';
 import { parseRollupTask, QueryFailed } from '../../query/index.ts';
 import { sendFailure, sendJson, sendNothing } from './answers.ts';
+import { textOf } from './body-text.ts';
 import type { KairosContext } from './context.ts';
 import type { Handler, KairosRoute } from './routes.ts';
 
@@ -41,7 +42,7 @@ export function rollupRoutes({ store, clock }: KairosContext): readonly KairosRo
           return sendJson(request, reply, `[${texts.join(',')}]`);
         }),
         POST: handle(async (request, reply) => {
-          const document = parseRollupTask(String(request.body ?? ''), clock.now());
+          const document = parseRollupTask(textOf(request), clock.now());
           const id = document.id === undefined || document.id === '' ? randomUUID() : document.id;
           await tasks.put(id, document.textWith(id));
           return named(request, reply, id, document.task.name);
@@ -58,7 +59,7 @@ export function rollupRoutes({ store, clock }: KairosContext): readonly KairosRo
         }),
         PUT: handle(async (request, reply, id) => {
           if ((await tasks.get(id)) === undefined) return unknown(reply, id);
-          const document = parseRollupTask(String(request.body ?? ''), clock.now());
+          const document = parseRollupTask(textOf(request), clock.now());
           await tasks.put(id, document.textWith(id));
           return named(request, reply, id, document.task.name);
         }),

@@ -43,7 +43,8 @@ export function addRoutes(
       'OPTIONS',
       ...allow.split(',').filter((each) => each !== 'OPTIONS'),
     ].join();
-    for (const url of [path, `${path}/`]) {
+    // The root's prefix comes with and without it.
+    for (const url of path === '/' ? [path] : [path, `${path}/`]) {
       const schema = { summary, tags: ['kairosdb'], hide: url !== path };
       for (const method of offered) {
         app.route({
