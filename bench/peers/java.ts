@@ -33,7 +33,9 @@ export function prepareJava(
     run('javac', ['-d', classes, '-cp', join(jars, '*'), ...sources], NEEDS);
   }
   const classPath = `${classes}:${join(jars, '*')}`;
-  return ['java', '-Xmx1g', ...jvmArguments[peer], '-cp', classPath, mainClass];
+  // What a JVM leaves among temporary files, Flink's 40 MiB a run, goes with the folder.
+  const temporary = `-Djava.io.tmpdir=${folder}`;
+  return ['java', '-Xmx1g', temporary, ...jvmArguments[peer], '-cp', classPath, mainClass];
 }
 
 function fetchJars(peer: string, jars: string): void {
