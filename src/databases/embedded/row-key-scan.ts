@@ -53,9 +53,11 @@ export class RowKeyScan {
         page.push(row);
         if (--this.#left === 0) break;
       }
+      // Behind a yield it may be another question's.
+      const lastKey = this.#lastKey;
       if (page.length > 0) yield page;
-      if (page.length < limit || this.#lastKey === undefined) return;
-      start = Buffer.concat([this.#lastKey, Buffer.from([0])]);
+      if (page.length < limit || lastKey === undefined) return;
+      start = Buffer.concat([lastKey, Buffer.from([0])]);
     }
   }
 }

@@ -13,7 +13,7 @@ export function isRefusal(error: unknown): boolean {
   const { errors, types } = driver();
   const codes = types.responseErrorCodes;
   // The driver can't write down a part of a key of 64 KiB and more.
-  if (error instanceof RangeError) return true;
+  if (error instanceof RangeError && 'code' in error) return error.code === 'ERR_OUT_OF_RANGE';
   if (!(error instanceof errors.ResponseError)) return false;
   if (error.code === codes.invalid) return !isAboutSchema(error);
   // Cassandra 4.1 stumbles over key parts of 32 KiB and more instead of refusing them.
