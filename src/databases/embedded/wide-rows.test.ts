@@ -112,6 +112,24 @@ describe('the embedded store', () => {
     expect((await collect(mine.rowKeys('m', 0)))[0]).toBe(known);
   });
 
+  test('two who read more row keys than a page at the same time each find theirs, once', async () => {
+    const rows = await open(directory());
+    const hosts = Array.from({ length: 2_500 }, (_, i) => `host-${i}`);
+    const metrics = ['one', 'another'];
+    for (const metric of metrics) {
+      const entries = hosts.map((host) => ({
+        row: { metric, rowTimeMs: 0, type: 'kairos_long', tags: [['host', host] as const] },
+        indexedTags: [],
+        ttlSeconds: 0,
+      }));
+      expect(await rows.writeRowKeys(entries)).toEqual([]);
+    }
+    const hostsOf = async (metric: string) =>
+      (await collect(rows.rowKeys(metric, 0))).map(({ tags }) => tags[0]?.[1]).sort();
+    const found = await Promise.all(metrics.map(hostsOf));
+    expect(found).toEqual(metrics.map(() => hosts.toSorted()));
+  });
+
   test('sweeps what has expired, and only that', async () => {
     const clock = new ManualClock(START_MS);
     const rows = await open(directory(), clock);

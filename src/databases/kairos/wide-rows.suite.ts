@@ -290,23 +290,6 @@ export function wideRowsSuite(name: string, open: () => Promise<WideRowsUnderTes
         expect(await rows.hasRowKey(rowOf(metric, { host: 'c' }))).toBe(false);
       });
 
-      test('are each found once by two who read many at the same time', async () => {
-        const metrics = [fresh('one'), fresh('another')];
-        const hosts = Array.from({ length: 2_500 }, (_, i) => `host-${i}`);
-        for (const metric of metrics) {
-          const entries = hosts.map((host) => ({
-            row: rowOf(metric, { host }),
-            indexedTags: [],
-            ttlSeconds: 0,
-          }));
-          expect(await rows.writeRowKeys(entries)).toEqual([]);
-        }
-        const hostsOf = async (metric: string) =>
-          (await collect(rows.rowKeys(metric, T0))).map(({ tags }) => tags[0]?.[1]).sort();
-        const found = await Promise.all(metrics.map(hostsOf));
-        expect(found).toEqual(metrics.map(() => hosts.toSorted()));
-      });
-
       test('are written twice without harm, and deleted alone', async () => {
         const metric = fresh('twice');
         const [a, b] = [rowOf(metric, { host: 'a' }), rowOf(metric, { host: 'b' })];
