@@ -88,7 +88,7 @@ export const querySettings = section({
 export const cellCacheSettings = section({
   bytesMax: whole({
     description:
-      'Memory for points that queries have read from Cassandra, about ten bytes each; the least used go first. 0: every query reads all its points anew, and sees at once what other servers of the keyspace write.',
+      'Memory for points that queries have read from Cassandra, about three bytes each where values have few digits, ten where not; the least used go first. 0: every query reads all its points anew, and sees at once what other servers of the keyspace write.',
     environment: 'CASSANDRA_CELL_CACHE_BYTES_MAX',
     unit: 'bytes',
     default: 0,

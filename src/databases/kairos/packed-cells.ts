@@ -20,7 +20,7 @@ export function eachCell(
   each: (index: number, column: number, bytes: Buffer, from: number, to: number) => void,
 ): void {
   if ('runs' in page) {
-    eachKeptCell(page, each);
+    eachKeptCell(page.runs, each);
     return;
   }
   const { bytes, count } = page;

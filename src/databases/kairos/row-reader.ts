@@ -1,5 +1,5 @@
 /** Reads the points of one row, a page at a time (spec §10). */
-import { type KeptCells, keptDoubles } from './cell-cache/kept-cells.ts';
+import { type KeptCells, keptDoubles, keptLongs } from './cell-cache/kept-cells.ts';
 import { columnOf, encodeColumn, isLegacyFloat, timestampOf } from './column.ts';
 import { CELL_HEAD_BYTES, eachCell } from './packed-cells.ts';
 import type { RowKey } from './row-key.ts';
@@ -115,12 +115,20 @@ function decodePage(
   const { count } = page;
   const times = columnOfDoubles(count);
   const numbers = columnOfDoubles(count);
+  /** Where columns stand in their place. */
+  const makeTimes = (): void => {
+    for (let i = 0; i < count; i++) times[i] = timestampOf(spec, rowTimeMs, times[i] as number);
+  };
   if (type === DOUBLE_TYPE) {
     if ('runs' in page) {
       keptDoubles(page, times, numbers, doubleAt);
-      for (let i = 0; i < count; i++) times[i] = timestampOf(spec, rowTimeMs, times[i] as number);
+      makeTimes();
     } else decodeSentDoubles(spec, rowTimeMs, page, { times, numbers });
     return { times, numbers, values: 'doubles' };
+  }
+  if (type === LONG_TYPE && 'runs' in page && keptLongs(page, times, numbers)) {
+    makeTimes();
+    return { times, numbers, values: 'longs' };
   }
   /** From the first value on that a double can't stand for. */
   let values: KairosValue[] | undefined;

@@ -82,21 +82,25 @@ export function encodeLongInto(bytes: Buffer, start: number, value: bigint): num
   if (value < LONG_MIN || value > LONG_MAX) throw new RangeError(`${value} does not fit 64 bits`);
   let at = start;
   const small = Number(value);
-  if (small > -FAST_MAX && small < FAST_MAX) {
-    let rest = small >= 0 ? small * 2 : -small * 2 - 1;
-    while (rest > 0x7f) {
-      bytes[at++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    bytes[at++] = rest;
-  } else {
-    let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
-    while (rest > 0x7fn) {
-      bytes[at++] = Number(rest & 0x7fn) | 0x80;
-      rest >>= 7n;
-    }
-    bytes[at++] = Number(rest);
+  if (small > -FAST_MAX && small < FAST_MAX) return encodeSmallLongInto(bytes, start, small);
+  let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
+  while (rest > 0x7fn) {
+    bytes[at++] = Number(rest & 0x7fn) | 0x80;
+    rest >>= 7n;
   }
+  bytes[at++] = Number(rest);
+  return at;
+}
+
+/** The same of a whole number below 2^51, either way. */
+export function encodeSmallLongInto(bytes: Buffer, start: number, small: number): number {
+  let at = start;
+  let rest = small >= 0 ? small * 2 : -small * 2 - 1;
+  while (rest > 0x7f) {
+    bytes[at++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  bytes[at++] = rest;
   return at;
 }
 

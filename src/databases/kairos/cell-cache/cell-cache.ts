@@ -14,8 +14,10 @@ import { CELL_HEAD_BYTES } from '../packed-cells.ts';
 import type { RowTimeUnit } from '../row-spec.ts';
 import { cellCacheHolds, cellsDropped, cellsFromCache, cellsPastCache } from '../telemetry.ts';
 import type { CellPage, CellRange } from '../wide-rows.ts';
-import { countBelow, KeptCellPacker, type KeptCells, type KeptRun, partOf } from './kept-cells.ts';
-import { type Row, type Stretch, Stretches, startOf } from './stretches.ts';
+import { countBelow, type KeptCells, type KeptRun, partOf } from './kept-cells.ts';
+import { RawPacker } from './raw-run.ts';
+import { type Row, type Stretch, startOf } from './stretch.ts';
+import { Stretches } from './stretches.ts';
 
 export interface CellCacheConfig {
   /** Of all cells kept and what stands around them. 0 = nothing is kept. */
@@ -89,19 +91,20 @@ export class CellCache {
     while (at <= last && left > 0) {
       const stretch = this.#keptAt(key, at);
       if (stretch !== undefined) {
-        let run = at <= stretch.from ? stretch.run : behind(stretch.run, at);
-        const count = last >= stretch.to ? run.count : countBelow(run, last + 1);
-        at = stretch.to + 1;
-        let taken = Math.min(count, left);
-        left -= taken;
-        cellsFromCache(taken);
-        while (taken > 0) {
-          if (page.isFullFor(taken)) yield page.take();
-          const part = Math.min(taken, page.room);
-          page.add(partOf(run, 0, part));
-          taken -= part;
-          if (taken > 0) run = partOf(run, part, run.count - part);
+        for (const whole of stretch.runs) {
+          let run = at <= stretch.from ? whole : behind(whole, at);
+          let taken = Math.min(left, last >= stretch.to ? run.count : countBelow(run, last + 1));
+          left -= taken;
+          cellsFromCache(taken);
+          while (taken > 0) {
+            if (page.isFullFor(taken)) yield page.take();
+            const part = Math.min(taken, page.room);
+            page.add(partOf(run, 0, part));
+            taken -= part;
+            if (taken > 0) run = partOf(run, part, run.count - part);
+          }
         }
+        at = stretch.to + 1;
         continue;
       }
       const to = Math.min(last, this.#nextKept(key, at) - 1);
@@ -257,7 +260,7 @@ export class CellCache {
         before.count < this.#stretchCells &&
         before.used < STRETCH_BYTES &&
         this.#isYoung(before);
-      const packer = new KeptCellPacker(isShort ? before.end : startOf(at));
+      const packer = new RawPacker(isShort ? before.end : startOf(at));
       const [count, used] = isShort ? [before.count, before.used] : [0, 0];
       let end = at - 1;
       while (cells.column <= to) {
@@ -334,7 +337,7 @@ class KeptPage {
 function runOf(page: CellPage): KeptRun {
   const cells = new SentCursor(page);
   const start = startOf(cells.column);
-  const packer = new KeptCellPacker(start);
+  const packer = new RawPacker(start);
   while (cells.column <= COLUMN_MAX) cells.addTo(packer);
   const bytes = Buffer.allocUnsafe(packer.bytes);
   packer.copyInto(bytes, 0);
@@ -359,7 +362,7 @@ class SentCursor {
     while (this.column < column) this.#step();
   }
 
-  addTo(packer: KeptCellPacker): void {
+  addTo(packer: RawPacker): void {
     const from = this.#at + CELL_HEAD_BYTES;
     packer.add(this.column, this.#bytes, from, from + this.#length);
     this.#step();

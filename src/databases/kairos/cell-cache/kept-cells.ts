@@ -1,27 +1,11 @@
-/**
- * Cells of one row as the cell cache keeps them: most columns follow the one before at the same distance, and most
- * values are as long as the one before, so that a cell takes its value and one byte.
- *
- *   ┌────────────────────────────┬──────────────────────────────┬───────┐
- *   │ head, base 128             │ length, base 128: when told  │ value │ …
- *   └────────────────────────────┴──────────────────────────────┴───────┘
- *   head = 2 × zigzag(distance − distance before) + (1: another length follows)
- *
- * A reader needs what stood before the first cell: its column, distance and length.
- */
-import { copyBytes } from '../cell-batch.ts';
+/** A page out of the cell cache: runs of cells in either form that it keeps them in. */
+import { smallLongAt } from '../value.ts';
+import { DecimalCells, type DecimalRun } from './decimal-run.ts';
+import { type RawRun, RawWalk } from './raw-run.ts';
 
-/** Cells one behind the other, and what stood before them. The bytes stay as they are. */
-export interface KeptRun {
-  readonly bytes: Buffer;
-  readonly at: number;
-  readonly count: number;
-  readonly column: number;
-  readonly distance: number;
-  readonly length: number;
-}
+export type KeptRun = RawRun | DecimalRun;
 
-/** A page out of the cache; of a row's cells like any other. */
+/** Of a row's cells like any other page. */
 export interface KeptCells {
   readonly runs: readonly KeptRun[];
   readonly count: number;
@@ -29,65 +13,23 @@ export interface KeptCells {
 
 type Each = (index: number, column: number, bytes: Buffer, from: number, to: number) => void;
 
-/** Stands at a cell of a run, at first before the first one. */
-class Walk {
-  readonly bytes: Buffer;
-  /** Where the cell's value begins. */
-  from: number;
-  column: number;
-  #distance: number;
-  length: number;
-  #end: number;
-
-  constructor({ bytes, at, column, distance, length }: KeptRun) {
-    this.bytes = bytes;
-    this.from = at;
-    this.column = column;
-    this.#distance = distance;
-    this.length = length;
-    this.#end = at;
-  }
-
-  step(): void {
-    const head = this.bytes[this.#end] as number;
-    let from = this.#end + 1;
-    if (head !== 0) from = this.#change(head, from);
-    this.from = from;
-    this.column += this.#distance;
-    this.#end = from + this.length;
-  }
-
-  /** So many cells from behind this one on. */
-  rest(count: number): KeptRun {
-    const { bytes, column, length } = this;
-    return { bytes, at: this.#end, count, column, distance: this.#distance, length };
-  }
-
-  #change(first: number, behind: number): number {
-    const { bytes } = this;
-    let [head, at] = [first, behind];
-    if (head >= 0x80) {
-      head = wholeAt(bytes, at - 1);
-      at += bytesOf(head) - 1;
-    }
-    this.#distance += changeOf(head);
-    if ((head & 1) === 1) {
-      this.length = wholeAt(bytes, at);
-      at += bytesOf(this.length);
-    }
-    return at;
-  }
-}
-
-/** Calls `each` with where a value begins and ends. */
-export function eachKeptCell({ runs }: KeptCells, each: Each): void {
-  let index = 0;
+/** Calls `each` with where a value begins and ends; the bytes may be other cells' after the call. */
+export function eachKeptCell(runs: readonly KeptRun[], each: Each): void {
+  let before = 0;
   for (const run of runs) {
-    const walk = new Walk(run);
-    for (let i = 0; i < run.count; i++) {
-      walk.step();
-      each(index++, walk.column, run.bytes, walk.from, walk.from + walk.length);
+    if (isDecimal(run)) {
+      const start = before;
+      new DecimalCells(run).each((i, column, bytes, from, to) => {
+        each(start + i, column, bytes, from, to);
+      });
+    } else {
+      const walk = new RawWalk(run);
+      for (let i = 0; i < run.count; i++) {
+        walk.step();
+        each(before + i, walk.column, run.bytes, walk.from, walk.from + walk.length);
+      }
     }
+    before += run.count;
   }
 }
 
@@ -98,11 +40,28 @@ export function keptDoubles(
   numbers: Float64Array,
   shortDouble: (bytes: Buffer, from: number, to: number) => number,
 ): void {
+  const doubleAt = (bytes: Buffer, from: number, to: number): number =>
+    to - from >= 8 ? bytes.readDoubleBE(from) : shortDouble(bytes, from, to);
   let index = 0;
   for (const run of runs) {
     const { bytes, count } = run;
+    if (isDecimal(run)) {
+      const cells = new DecimalCells(run);
+      cells.columnsInto(columns, index);
+      if (cells.areLongs) {
+        const start = index;
+        cells.each((i, _column, value, from, to) => {
+          numbers[start + i] = doubleAt(value, from, to);
+        });
+      } else {
+        cells.numbersInto(numbers, index);
+        cells.exceptionsInto(numbers, index, doubleAt);
+      }
+      index += count;
+      continue;
+    }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const walk = new Walk(run);
+    const walk = new RawWalk(run);
     for (let i = 0; i < count; i++) {
       walk.step();
       const { from, length } = walk;
@@ -113,17 +72,47 @@ export function keptDoubles(
   }
 }
 
+/** The same of longs; false, and nothing of use in the columns, where one may be too large for a double or is none. */
+export function keptLongs(
+  { runs }: KeptCells,
+  columns: Float64Array,
+  numbers: Float64Array,
+): boolean {
+  let index = 0;
+  for (const run of runs) {
+    if (isDecimal(run)) {
+      const cells = new DecimalCells(run);
+      if (!cells.areLongs || cells.hasExceptions) return false;
+      cells.columnsInto(columns, index);
+      cells.numbersInto(numbers, index);
+      index += run.count;
+      continue;
+    }
+    const walk = new RawWalk(run);
+    for (let i = 0; i < run.count; i++) {
+      walk.step();
+      const small = smallLongAt(run.bytes, walk.from, walk.from + walk.length);
+      if (small === undefined) return false;
+      columns[index] = walk.column;
+      numbers[index++] = small;
+    }
+  }
+  return true;
+}
+
 /** The part of a run behind the first `skip` cells, `count` of them. */
 export function partOf(run: KeptRun, skip: number, count: number): KeptRun {
   if (skip === 0) return count === run.count ? run : { ...run, count };
-  const walk = new Walk(run);
+  if (isDecimal(run)) return { bytes: run.bytes, skip: run.skip + skip, count };
+  const walk = new RawWalk(run);
   for (let i = 0; i < skip; i++) walk.step();
   return walk.rest(count);
 }
 
 /** How many cells of a run, from its start, have a column below this. */
 export function countBelow(run: KeptRun, column: number): number {
-  const walk = new Walk(run);
+  if (isDecimal(run)) return new DecimalCells(run).countBelow(column);
+  const walk = new RawWalk(run);
   let count = 0;
   for (; count < run.count; count++) {
     walk.step();
@@ -132,100 +121,4 @@ export function countBelow(run: KeptRun, column: number): number {
   return count;
 }
 
-/** Packs cells whose columns rise. */
-export class KeptCellPacker {
-  /** Where the cells are made, before their size is known; nobody waits in between. */
-  static #scratch = Buffer.allocUnsafeSlow(32 * 1_024);
-  count = 0;
-  #column: number;
-  #distance: number;
-  #length: number;
-  #at = 0;
-
-  /** Behind cells that end like this. */
-  constructor({ column, distance, length }: Pick<KeptRun, 'column' | 'distance' | 'length'>) {
-    this.#column = column;
-    this.#distance = distance;
-    this.#length = length;
-  }
-
-  get bytes(): number {
-    return this.#at;
-  }
-
-  /** What a further cell stands behind. */
-  get end(): Pick<KeptRun, 'column' | 'distance' | 'length'> {
-    return { column: this.#column, distance: this.#distance, length: this.#length };
-  }
-
-  add(column: number, source: Uint8Array, from: number, to: number): void {
-    const length = to - from;
-    if (this.#at + 2 * WHOLE_BYTES_MAX + length > KeptCellPacker.#scratch.length)
-      this.#grow(length);
-    const bytes = KeptCellPacker.#scratch;
-    const distance = column - this.#column;
-    const change = distance - this.#distance;
-    const zigzag = change >= 0 ? change * 2 : -change * 2 - 1;
-    if (length === this.#length) this.#at = writeWhole(bytes, this.#at, zigzag * 2);
-    else {
-      this.#at = writeWhole(bytes, this.#at, zigzag * 2 + 1);
-      this.#at = writeWhole(bytes, this.#at, length);
-    }
-    copyBytes(source, from, to, bytes, this.#at);
-    this.#at += length;
-    this.#column = column;
-    this.#distance = distance;
-    this.#length = length;
-    this.count++;
-  }
-
-  copyInto(target: Buffer, at: number): void {
-    KeptCellPacker.#scratch.copy(target, at, 0, this.#at);
-  }
-
-  #grow(length: number): void {
-    const old = KeptCellPacker.#scratch;
-    const grown = Buffer.allocUnsafeSlow(old.length * 2 + length);
-    old.copy(grown, 0, 0, this.#at);
-    KeptCellPacker.#scratch = grown;
-  }
-}
-
-/** Of a head: below 2^36, as distances are below 2^32. */
-const WHOLE_BYTES_MAX = 6;
-
-function writeWhole(bytes: Buffer, at: number, whole: number): number {
-  let [end, rest] = [at, whole];
-  while (rest > 0x7f) {
-    bytes[end++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  bytes[end++] = rest;
-  return end;
-}
-
-function wholeAt(bytes: Buffer, start: number): number {
-  let [at, whole, scale] = [start, 0, 1];
-  for (;;) {
-    const byte = bytes[at++] as number;
-    whole += (byte & 0x7f) * scale;
-    if (byte < 0x80) return whole;
-    scale *= 0x80;
-  }
-}
-
-function bytesOf(whole: number): number {
-  let [bytes, rest] = [1, whole];
-  while (rest > 0x7f) {
-    bytes++;
-    rest = Math.floor(rest / 0x80);
-  }
-  return bytes;
-}
-
-/** By how much a head says that the distance changes. */
-function changeOf(head: number): number {
-  if (head < 0x80000000) return (head >>> 2) ^ -((head >>> 1) & 1);
-  const zigzag = Math.floor(head / 2);
-  return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-}
+const isDecimal = (run: KeptRun): run is DecimalRun => 'skip' in run;

@@ -2,48 +2,12 @@
  * What the cell cache holds: stretches of rows, each with all cells from one column to another. Bounded in bytes, with
  * what stands around them counted in: at the bound the stretch that was used longest ago goes, whichever row it is of.
  */
-import type { KeptCellPacker, KeptRun } from './kept-cells.ts';
+import type { RawPacker } from './raw-run.ts';
+import { type Row, Stretch } from './stretch.ts';
 
 /** About what a stretch and a row take beside their bytes. */
 const STRETCH_BYTES = 350;
 const ROW_BYTES = 350;
-
-export interface Row {
-  readonly key: string;
-  /** By column; none touches another's columns. */
-  readonly stretches: Stretch[];
-}
-
-export class Stretch {
-  readonly row: Row;
-  /** The first and the last column that it knows all cells of. */
-  readonly from: number;
-  to: number;
-  /** When the oldest of its cells were asked for. */
-  readAtMs: number;
-  count = 0;
-  used = 0;
-  bytes: Buffer;
-  end: ReturnType<(end: KeptCellPacker) => KeptCellPacker['end']>;
-  newer: Stretch | undefined = undefined;
-  older: Stretch | undefined = undefined;
-
-  constructor(row: Row, from: number, to: number, readAtMs: number, bytes: Buffer) {
-    this.row = row;
-    this.from = from;
-    this.to = to;
-    this.readAtMs = readAtMs;
-    this.bytes = bytes;
-    this.end = startOf(from);
-  }
-
-  get run(): KeptRun {
-    return { bytes: this.bytes, at: 0, count: this.count, ...startOf(this.from) };
-  }
-}
-
-/** What stands before the first cell of a stretch. */
-export const startOf = (from: number) => ({ column: from, distance: 0, length: 0 });
 
 export class Stretches {
   readonly #bytesMax: number;
@@ -78,43 +42,30 @@ export class Stretches {
   }
 
   /** A new stretch, where none may be yet. */
-  add(key: string, from: number, to: number, readAtMs: number, cells: KeptCellPacker): void {
+  add(key: string, from: number, to: number, readAtMs: number, cells: RawPacker): void {
     // More than a quarter of all is not kept.
     if (cells.bytes > this.#bytesMax / 4) return;
-    const bytes = Buffer.allocUnsafeSlow(cells.bytes);
-    cells.copyInto(bytes, 0);
     let row = this.#rows.get(key);
     if (row === undefined) {
       row = { key, stretches: [] };
       this.#rows.set(key, row);
       this.#bytes += ROW_BYTES + key.length;
     }
-    const stretch = new Stretch(row, from, to, readAtMs, bytes);
-    stretch.count = cells.count;
-    stretch.used = bytes.length;
-    stretch.end = cells.end;
+    const stretch = new Stretch(row, from, to, readAtMs);
+    stretch.append(cells);
     row.stretches.splice(Stretches.indexOf(row, from), 0, stretch);
-    this.#bytes += STRETCH_BYTES + bytes.length;
+    this.#bytes += STRETCH_BYTES + stretch.bytesHeld;
     this.#link(stretch);
     this.#keepWithinBound();
   }
 
   /** Makes a stretch longer, by cells packed behind its own. */
-  extend(stretch: Stretch, to: number, readAtMs: number, cells: KeptCellPacker): void {
-    const needed = stretch.used + cells.bytes;
-    if (needed > stretch.bytes.length) {
-      // Some room, so that one that grows cell by cell is not copied for each.
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.ceil(stretch.used * 1.25)));
-      stretch.bytes.copy(grown, 0, 0, stretch.used);
-      this.#bytes += grown.length - stretch.bytes.length;
-      stretch.bytes = grown;
-    }
-    cells.copyInto(stretch.bytes, stretch.used);
-    stretch.used = needed;
-    stretch.count += cells.count;
+  extend(stretch: Stretch, to: number, readAtMs: number, cells: RawPacker): void {
+    const before = stretch.bytesHeld;
+    stretch.append(cells);
+    this.#bytes += stretch.bytesHeld - before;
     stretch.to = to;
     stretch.readAtMs = Math.min(stretch.readAtMs, readAtMs);
-    stretch.end = cells.end;
     this.touch(stretch);
     this.#keepWithinBound();
   }
@@ -132,7 +83,7 @@ export class Stretches {
       this.#rows.delete(row.key);
       this.#bytes -= ROW_BYTES + row.key.length;
     }
-    this.#bytes -= STRETCH_BYTES + stretch.bytes.length;
+    this.#bytes -= STRETCH_BYTES + stretch.bytesHeld;
     this.#unlink(stretch);
   }
 

@@ -1,7 +1,8 @@
 /** Cells as the cache keeps them: what is packed comes out again, whole or in part. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { countBelow, eachKeptCell, KeptCellPacker, type KeptRun, partOf } from './kept-cells.ts';
+import { countBelow, eachKeptCell, type KeptRun, partOf } from './kept-cells.ts';
+import { RawPacker, type RawRun } from './raw-run.ts';
 
 type Cell = readonly [column: number, value: string];
 
@@ -19,9 +20,9 @@ const cells = fc
       .map(([column, value]): Cell => [column, Buffer.from(value).toString('hex')]),
   );
 
-function packed(given: readonly Cell[], start: number): KeptRun {
+function packed(given: readonly Cell[], start: number): RawRun {
   const before = { column: start, distance: 0, length: 0 };
-  const packer = new KeptCellPacker(before);
+  const packer = new RawPacker(before);
   for (const [column, hex] of given) {
     const value = Buffer.from(hex, 'hex');
     packer.add(column, value, 0, value.length);
@@ -33,8 +34,7 @@ function packed(given: readonly Cell[], start: number): KeptRun {
 
 function unpacked(...runs: KeptRun[]): Cell[] {
   const seen: Cell[] = [];
-  const count = runs.reduce((sum, run) => sum + run.count, 0);
-  eachKeptCell({ runs, count }, (index, column, bytes, from, to) => {
+  eachKeptCell(runs, (index, column, bytes, from, to) => {
     expect(index).toBe(seen.length);
     seen.push([column, bytes.toString('hex', from, to)]);
   });
@@ -63,15 +63,15 @@ test('packing goes on where it ended', () => {
     fc.property(cells, fc.nat(), (given, a) => {
       const cut = a % (given.length + 1);
       const start = given[0]?.[0] ?? 0;
-      const first = new KeptCellPacker({ column: start, distance: 0, length: 0 });
-      const add = (packer: KeptCellPacker, [column, hex]: Cell) => {
+      const first = new RawPacker({ column: start, distance: 0, length: 0 });
+      const add = (packer: RawPacker, [column, hex]: Cell) => {
         const value = Buffer.from(hex, 'hex');
         packer.add(column, value, 0, value.length);
       };
       for (const each of given.slice(0, cut)) add(first, each);
       const bytes = Buffer.alloc(first.bytes);
       first.copyInto(bytes, 0);
-      const second = new KeptCellPacker(first.end);
+      const second = new RawPacker(first.end);
       for (const each of given.slice(cut)) add(second, each);
       const rest = Buffer.alloc(second.bytes);
       second.copyInto(rest, 0);
