@@ -146,6 +146,17 @@ describe('gaps', () => {
     expect(() => run([{ name: 'gaps' }], [far])).toThrow('gaps: ask for');
   });
 
+  test('fail what looks at their value, and a score without thresholds does not', () => {
+    const gaps = { name: 'gaps', ...second };
+    const ask = (thresholds: readonly object[]) =>
+      run([gaps, { name: 'score', thresholds }], [[]], { end_absolute: 1_500 }).results[0];
+    expect(() => ask([{ value: 4 }])).toThrow('No aggregator can be chained after');
+    expect(ask([])).toEqual([
+      [0, 0],
+      [1_000, 0],
+    ]);
+  });
+
   test('trimmed, begin with the first point of the first group only', () => {
     const { results } = run([{ name: 'gaps', ...second, trim: true }], [points, points]);
     expect(results[0]?.map(([at]) => at)).toEqual([3_000, 4_000, 5_500]);

@@ -2,7 +2,7 @@
 import { QueryFailed, QueryRefused } from '../errors.ts';
 import { isObject, typedDouble, unexpected } from '../json/json-value.ts';
 import { list, lowerCaseWord } from '../parse/property.ts';
-import { aggregatorKind } from './aggregator.ts';
+import { type Aggregator, aggregatorKind } from './aggregator.ts';
 import { mapValues } from './map-values.ts';
 
 interface Threshold {
@@ -32,6 +32,8 @@ export const score = aggregatorKind({
     given === undefined ? [['thresholds', 'may not be null']] : [],
   make({ thresholds: given = [], order = 'ascending' }) {
     const sorted = given.filter((each) => each !== null).toSorted(compareThresholds);
+    // With nothing to compare with the original looks at no value, not even at a gap's.
+    if (given.length === 0) return withoutThresholds;
     return mapValues((value) => {
       if (sorted.length < given.length) throw new QueryFailed(null);
       let above = 0;
@@ -40,6 +42,15 @@ export const score = aggregatorKind({
     });
   },
 });
+
+const withoutThresholds: Aggregator = {
+  takes: 'number',
+  gives: 'number',
+  open: (out) => ({
+    push: (timestampMs) => out.push(timestampMs, 0),
+    end: () => out.end(),
+  }),
+};
 
 function thresholdOf(json: Parameters<typeof list.read>[0]): Threshold | null {
   if (json === null) return null;
