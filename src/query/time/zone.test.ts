@@ -17,6 +17,16 @@ describe('names', () => {
   );
 });
 
+test.each([
+  ['EST', -5],
+  ['MST', -7],
+  ['HST', -10],
+])('%s is %i hours from UTC at all times', (id, ahead) => {
+  for (const year of [1880, 1918, 1943, 1967, 2024]) {
+    expect(zone(id).offsetAt(Date.UTC(year, 6)), `${year}`).toBe(ahead * 3_600_000);
+  }
+});
+
 test('offsets are those that Intl formats, whatever was asked before', () => {
   const ids = ['America/New_York', 'Australia/Lord_Howe', 'Africa/Casablanca', 'Asia/Kolkata'];
   const near = fc.integer({ min: Date.UTC(1_950, 0), max: Date.UTC(2_080, 0) });

@@ -125,7 +125,17 @@ class NamedZone implements Zone {
 }
 
 const known = new Set(zoneIds);
-const opened = new Map<string, Zone>([['UTC', UTC]]);
+const opened = new Map<string, Zone>([
+  ['UTC', UTC],
+  // Newer zone data make these three the names of cities, with their summer times and mean times of old.
+  ...(
+    [
+      ['EST', -5],
+      ['MST', -7],
+      ['HST', -10],
+    ] as const
+  ).map(([id, ahead]): [string, Zone] => [id, new FixedZone(id, hours(ahead))]),
+]);
 
 /** By Joda-Time's names, which are case-sensitive, or `+05:30`; undefined for others. */
 export function zoneOf(id: string): Zone | undefined {
