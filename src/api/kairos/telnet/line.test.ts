@@ -24,6 +24,9 @@ it.each([
   ['put m 3000000000 4 h=a', 3_000_000_000, 4n, { h: 'a' }],
   ['putm m 100 -4 h=a', 100, -4n, { h: 'a' }],
   ['putm m 100 1.5e5 h=a', 100, 150_000, { h: 'a' }],
+  ['putm m 100 0x1.8p1 h=a', 100, 3, { h: 'a' }],
+  ['putm m 100 "1.5 " h=a', 100, 1.5, { h: 'a' }],
+  ['putm m 100 .5f h=a', 100, 0.5, { h: 'a' }],
   ['puts m 100 "a b" h=a', 100, 'a b', { h: 'a' }],
   ['puts m 100 x h=a', 100, 'x', { h: 'a' }],
   ['  putm \t m  100\t4   h=a=b ', 100, 4n, { h: 'a' }],
@@ -49,6 +52,7 @@ it('the tag kairos_opt.ttl is the life of the point, and no tag', () => {
 it.each([
   ['putm m 100 1e5 h=a', /For input string: "1e5"/],
   ['putm m 100 +4 h=a', /For input string: "\+4"/],
+  ['putm m 100 1.5x h=a', /For input string: "1.5x"/],
   ['putm m x 4 h=a', /timestamp/],
   ['putm m 100 9223372036854775808 h=a', /For input string/],
   ['putm m 100', /value/],

@@ -2,6 +2,7 @@
  * Lines of KairosDB 1.3's telnet interface: put, putm and puts into a draft, version answered. Nothing is ever answered
  * to a put; what is wrong with one is for the log (spec §9).
  */
+import { javaDoubleOf } from '../../../query/index.ts';
 import type { Draft } from '../ingest.ts';
 
 /** Times below this are seconds to `put`, so are negative ones. */
@@ -54,8 +55,11 @@ function readPut(command: string, words: readonly string[], draft: Draft): LineO
 /** A decimal point makes a double as Java parses one; else it must be digits with perhaps a minus. */
 function scalarOf(text: string): number | bigint | undefined {
   if (!text.includes('.')) return longOf(text);
-  if (!/^[+-]?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?[dDfF]?$/.test(text)) return undefined;
-  return Number(text.replace(/[dDfF]$/, ''));
+  try {
+    return javaDoubleOf(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function longOf(text: string): bigint | undefined {
