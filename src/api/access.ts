@@ -26,7 +26,8 @@ export function guardAccess(
   const { tokens, corsOrigins } = options;
   app.addHook('onRequest', async (request) => {
     const isOpen =
-      request.routeOptions.config.open === true || OPEN_PATHS.has(request.url.split('?', 1)[0]!);
+      request.routeOptions.config.open === true ||
+      OPEN_PATHS.has(request.url.replace(/\/?(?:\?.*)?$/s, ''));
     if (tokens.length > 0 && !isOpen) {
       requireToken(request, tokens);
     }

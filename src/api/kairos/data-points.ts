@@ -57,8 +57,9 @@ export function dataPointRoutes({ store, ingest, clock }: KairosContext): readon
             end_absolute: end,
             metric,
           } = query as Record<string, string>;
-          const isTime = (text: string | undefined) => /^[+-]?\d+$/.test(text ?? '');
-          if (!isTime(start) || !isTime(end) || metric === undefined) throw new QueryFailed(null);
+          if (!start || !end || metric === undefined) throw new QueryFailed(null);
+          const isTime = (text: string) => /^[+-]?\d{1,19}$/.test(text);
+          if (!isTime(start) || !isTime(end)) return reply.code(404).send();
           await store.connect();
           await store.indexTags({ metric, fromMs: Number(start), toMs: Number(end) + 1 });
           return sendNothing(reply);

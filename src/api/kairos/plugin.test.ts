@@ -162,6 +162,16 @@ describe('points', () => {
     expect(answer.json().errors[0]).toMatch(/Cassandra is down.*send it again/);
   });
 
+  test.each([
+    ['start_absolute=0&end_absolute=5&metric=m', 204],
+    ['start_absolute=x&end_absolute=5&metric=m', 404],
+    ['start_absolute=0&end_absolute=1.5&metric=m', 404],
+    ['start_absolute=&end_absolute=5&metric=m', 500],
+    ['start_absolute=0&end_absolute=5', 500],
+  ])('are indexed anew between times that are numbers: %s is %i', async (parameters, status) => {
+    expect((await ask('GET', `/datapoints/index?${parameters}`)).statusCode).toBe(status);
+  });
+
   test('are deleted by query, or with their metric', async () => {
     await post('/datapoints', {
       ...point,
@@ -321,8 +331,9 @@ describe('the interface', () => {
     ['DELETE', '/datapoints/query', 'HEAD,POST,GET,OPTIONS'],
     ['PATCH', '/metadata/a/b/c', 'HEAD,DELETE,POST,GET,OPTIONS'],
     ['POST', '/metric/x', 'DELETE,OPTIONS'],
+    ['TRACE', '/version', 'HEAD,GET,OPTIONS'],
   ] as const)('answers %s %s with 405 and %s', async (method, path, allow) => {
-    const answer = await ask(method, path);
+    const answer = await ask(method as 'GET', path);
     expect([answer.statusCode, answer.headers.allow, answer.body]).toEqual([405, allow, '']);
   });
 
@@ -343,6 +354,8 @@ describe('the interface', () => {
 
   test.each([
     ['DELETE', '/metric/'],
+    ['POST', '/metric/'],
+    ['OPTIONS', '/metric/'],
     ['GET', '/metadata/s//k'],
   ] as const)('knows no path that lacks a name: %s %s', async (method, path) => {
     expect((await ask(method, path)).statusCode).toBe(404);
@@ -352,6 +365,7 @@ describe('the interface', () => {
     const headers = { accept: 'text/html' };
     expect((await ask('GET', '/datapoints', { headers })).statusCode).toBe(405);
     expect((await ask('GET', '/nowhere', { headers })).statusCode).toBe(404);
+    expect((await ask('OPTIONS', '/version', { headers })).statusCode).toBe(406);
     const plain = { headers: { accept: 'text/plain' } };
     expect((await ask('GET', '/metadata/s', plain)).statusCode).toBe(406);
     expect((await ask('GET', '/metadata/s/k/x', plain)).statusCode).toBe(404);
@@ -398,7 +412,9 @@ describe('the interface', () => {
     expect(answer.statusCode).toBe(401);
     expect(answer.json().errors).toHaveLength(1);
     // A probe has no token, in KairosDB either.
-    expect((await guarded.inject('/api/v1/health/check')).statusCode).toBe(204);
+    for (const path of ['/api/v1/health/check', '/api/v1/health/check/']) {
+      expect((await guarded.inject(path)).statusCode, path).toBe(204);
+    }
     await guarded.close();
   });
 });

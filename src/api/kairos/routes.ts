@@ -23,7 +23,7 @@ export interface KairosRoute {
 /** KairosDB's order. */
 const ALLOW_ORDER = ['HEAD', 'DELETE', 'POST', 'GET', 'OPTIONS', 'PUT'] as const;
 /** Answered by the server otherwise; asked with them, a path says what it does offer. */
-const OTHER_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+const OTHER_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const;
 
 export function addRoutes(
   app: FastifyInstance,
@@ -67,7 +67,8 @@ export function addRoutes(
               method === 'OPTIONS'
                 ? reply.code(200).header('allow', optionsFirst).send()
                 : reply.code(405).header('allow', allow).send();
-        app.route({ method, url, ...hidden, handler });
+        const preHandler = isPreflight ? [refuseCutOff, mustBeJson] : [refuseCutOff];
+        app.route({ method, url, ...hidden, preHandler, handler });
       }
     }
   }
