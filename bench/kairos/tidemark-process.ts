@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const { nodeFlags, nodeEnvironment } = createRequire(import.meta.url)(
   '../../bin/node-setup.js',
 ) as {
-  nodeFlags(): string[];
+  nodeFlags(words: readonly string[]): string[];
   nodeEnvironment(words: readonly string[]): NodeJS.ProcessEnv;
 };
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -47,7 +47,7 @@ async function start(options: StartOptions): Promise<TidemarkProcess> {
     nodeEnvironment(flags);
   const child = spawn(
     process.execPath,
-    [...nodeFlags(), program, 'up', '--data', directory, '--port', '0', ...flags],
+    [...nodeFlags(flags), program, 'up', '--data', directory, '--port', '0', ...flags],
     {
       env: {
         PATH: process.env.PATH,

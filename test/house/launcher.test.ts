@@ -101,14 +101,19 @@ interface Run {
   }>;
 }
 
-function launch(bin: string, words: readonly string[], age: 'new' | 'old', path?: string): Run {
+function launch(
+  bin: string,
+  words: readonly string[],
+  age: 'new' | 'old',
+  environment: Readonly<Record<string, string>> = {},
+): Run {
   const preload = age === 'old' ? ['--require', oldNode] : [];
   const child = spawn(process.execPath, [...preload, bin, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
       XDG_CACHE_HOME: join(folder, 'caches'),
-      ...(path === undefined ? {} : { PATH: path }),
+      ...environment,
     },
   });
   let stdout = '';
@@ -159,13 +164,22 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
   });
 
   it.each([
-    { words: ['up', '--roles', 'ingest,query,sinks'], map: '32000' },
-    { words: ['up', '--roles=query'], map: '32000' },
-    { words: ['up', '--roles', 'engine,query'], map: '1048576' },
-    { words: ['up'], map: '1048576' },
-  ])('$words starts with malloc’s bounds for its roles', async ({ words, map }) => {
-    const about = await launch(join(checkout, 'bin', 'tidemark'), words, age).about;
-    expect(about.map).toBe(process.env.MALLOC_MMAP_THRESHOLD_ ?? map);
+    { words: ['up', '--roles', 'ingest,query,sinks'], map: '32000', young: 4 },
+    { words: ['up', '--roles=query'], map: '32000', young: 4 },
+    { words: ['up', '--roles', 'engine,query'], map: '1048576', young: 8 },
+    { words: ['up'], map: '1048576', young: 8 },
+  ])('$words starts with malloc’s bounds and a young generation for its roles', async (each) => {
+    const about = await launch(join(checkout, 'bin', 'tidemark'), each.words, age).about;
+    expect(about.map).toBe(process.env.MALLOC_MMAP_THRESHOLD_ ?? each.map);
+    expect(about.flags).toContain(`--max-semi-space-size=${each.young}`);
+  });
+
+  it('what NODE_OPTIONS says of the young generation stands', async () => {
+    const bin = join(checkout, 'bin', 'tidemark');
+    const options = '--max-semi-space-size=16';
+    const { flags } = await launch(bin, ['up', '--roles=query'], age, { NODE_OPTIONS: options })
+      .about;
+    expect(flags.filter((flag) => flag.includes('semi-space'))).toEqual([]);
   });
 
   it('SIGTERM reaches the program, which drains and exits 0', async () => {
@@ -252,7 +266,7 @@ it('without any Node 24 it says what to install', async () => {
   const alone = join(folder, 'alone');
   await cp(join(checkout, 'bin'), join(alone, 'bin'), { recursive: true });
   await cp(join(checkout, 'dist'), join(alone, 'dist'), { recursive: true });
-  const run = launch(join(alone, 'bin', 'tidemark'), [], 'old', '/nowhere');
+  const run = launch(join(alone, 'bin', 'tidemark'), [], 'old', { PATH: '/nowhere' });
   const { code, stderr } = await run.outcome;
   expect(code).toBe(1);
   expect(stderr).toMatch(/^tidemark: Node 24 or later is needed and this is v20\.9\.0;.*install/i);
