@@ -1,17 +1,26 @@
 /** Points as objects, for tests, and as the pages that stores give. */
-import type { PointPage } from './store.ts';
+import type { PointPage, RowReadOptions } from './store.ts';
 
 export interface StoredPoint {
   readonly timestampMs: number;
   readonly value: bigint | number | string;
 }
 
-export function pageOf(points: readonly StoredPoint[]): PointPage {
+export function pageOf(
+  points: readonly StoredPoint[],
+  columns: RowReadOptions['columns'] = (count) => ({
+    times: new Float64Array(count),
+    numbers: new Float64Array(count),
+  }),
+): PointPage {
+  const { times, numbers } = columns(points.length);
+  for (const [i, { timestampMs, value }] of points.entries()) {
+    times[i] = timestampMs;
+    numbers[i] = typeof value === 'string' ? 0 : Number(value);
+  }
   return {
-    times: Float64Array.from(points, ({ timestampMs }) => timestampMs),
-    numbers: Float64Array.from(points, ({ value }) =>
-      typeof value === 'string' ? 0 : Number(value),
-    ),
+    times,
+    numbers,
     values: points.every(({ value }) => typeof value === 'number')
       ? 'doubles'
       : points.map(({ value }) => value),

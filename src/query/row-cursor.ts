@@ -1,4 +1,5 @@
 /** One row being read, and the point it stands at; and a heap of such rows, first point on top. */
+import type { ColumnPool } from './column-pool.ts';
 import type { PointPage, StoredRow } from './store.ts';
 
 type StoredValue = bigint | number | string;
@@ -18,10 +19,16 @@ export class Cursor {
   #numbers = NO_NUMBERS;
   #values: PointPage['values'] = 'doubles';
   #at = 0;
+  readonly #columns: ColumnPool | undefined;
 
-  /** At hand at nothing: `nextPage` comes first. */
-  constructor(pages: AsyncIterable<PointPage> | Iterable<PointPage>, row: StoredRow) {
+  /** At hand at nothing: `nextPage` comes first. Columns of pages that are behind it go to `columns`. */
+  constructor(
+    pages: AsyncIterable<PointPage> | Iterable<PointPage>,
+    row: StoredRow,
+    columns?: ColumnPool,
+  ) {
     this.row = row;
+    this.#columns = columns;
     this.#pages =
       Symbol.iterator in pages
         ? { atHand: pages[Symbol.iterator]() }
@@ -100,6 +107,7 @@ export class Cursor {
 
   /** False for a page without points. */
   #turnTo({ value, done }: IteratorResult<PointPage>): boolean {
+    this.#columns?.giveBack({ times: this.#times, numbers: this.#numbers });
     if (done === true) {
       this.isDone = true;
       this.#times = NO_NUMBERS;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ColumnPool, type Columns } from './column-pool.ts';
 import { pageOf, type StoredPoint } from './point-page.suite.ts';
 import { mergeRows } from './row-merge.ts';
 import type { PointPage, RowReadOptions, SeriesStore, StoredRow } from './store.ts';
@@ -21,13 +22,14 @@ const rowOf = (rowTimeMs: number, times: readonly [number, number][], pad = 0): 
 /** Counts the rows that are open at once. Rows `isAtHand` says yes to are read without waiting. */
 function storeOf(pagePoints: number, isAtHand: (row: StoredRow) => boolean = () => false) {
   const open = { now: 0, most: 0 };
-  function* pages(row: StoredRow, { order, limit }: RowReadOptions): Generator<PointPage> {
+  function* pages(row: StoredRow, options: RowReadOptions): Generator<PointPage> {
+    const { order, limit, columns } = options;
     open.most = Math.max(open.most, ++open.now);
     try {
       const all = (row as TestRow).points;
       const ordered = (order === 'descending' ? all.toReversed() : all).slice(0, limit);
       for (let i = 0; i < ordered.length; i += pagePoints)
-        yield pageOf(ordered.slice(i, i + pagePoints));
+        yield pageOf(ordered.slice(i, i + pagePoints), columns);
     } finally {
       open.now--;
     }
@@ -41,6 +43,15 @@ function storeOf(pagePoints: number, isAtHand: (row: StoredRow) => boolean = () 
     readRowAtHand: (row, options) => (isAtHand(row) ? pages(row, options) : undefined),
   };
   return { store, open };
+}
+
+/** Whoever reads columns that went back reads no numbers. */
+class SpoilingPool extends ColumnPool {
+  override giveBack(columns: Columns): void {
+    columns.times.fill(Number.NaN);
+    columns.numbers.fill(Number.NaN);
+    super.giveBack(columns);
+  }
 }
 
 const rows = fc.array(
@@ -71,7 +82,11 @@ test('rows in any pages come out as one sorted stream, in either order, point by
         const { store, open } = storeOf(pagePoints, ({ row }) => isAtHand(row.rowTimeMs));
         const seen: StoredPoint[] = [];
         const announced = new Set<StoredRow>();
-        const options = { fromMs: 0, toMs: 1, order, limit: undefined, turns: new Turns() };
+        const options = {
+          ...{ fromMs: 0, toMs: 1, order, limit: undefined },
+          turns: new Turns(),
+          columns: new SpoilingPool(),
+        };
         await mergeRows(store, given, options, {
           row: (row) => announced.add(row),
           point: (timestampMs, value) => seen.push({ timestampMs, value }),
@@ -93,6 +108,37 @@ test('rows in any pages come out as one sorted stream, in either order, point by
       },
     ),
   );
+});
+
+test.each([
+  ['waited for', false],
+  ['at hand', true],
+])('pages of a row have the columns of those before them: %s', async (_, areAtHand) => {
+  const { store } = storeOf(1, () => areAtHand);
+  const rooms = new Set<ArrayBufferLike>();
+  const columns = new (class extends ColumnPool {
+    override take(points: number): Columns {
+      const taken = super.take(points);
+      rooms.add(taken.times.buffer);
+      return taken;
+    }
+  })();
+  const times = Array.from({ length: 90 }, (_unused, i): [number, number] => [i, i]);
+  let sum = 0;
+  await mergeRows(
+    store,
+    [rowOf(0, times)],
+    { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined, turns: new Turns(), columns },
+    {
+      row: () => {},
+      point: (_timestampMs, value) => {
+        sum += Number(value);
+      },
+    },
+  );
+  expect(sum).toBe((89 * 90) / 2);
+  // The page at hand, and the one that is asked for ahead.
+  expect(rooms.size).toBeLessThanOrEqual(3);
 });
 
 test.each([

@@ -3,10 +3,11 @@
  * that a long range needs no more than the rows of one time at once; the first pages of the rows that are due, and
  * the next page of each, are asked for ahead, so that the store and the merge work at the same time.
  */
+import type { ColumnPool } from './column-pool.ts';
 import { NumberMerge } from './number-merge.ts';
 import type { NumberColumns } from './point.ts';
 import { Cursor, type CursorHeap, heapOf } from './row-cursor.ts';
-import type { SeriesStore, StoredRow } from './store.ts';
+import type { RowReadOptions, SeriesStore, StoredRow } from './store.ts';
 import type { Turns } from './turns.ts';
 
 export interface MergeOptions {
@@ -18,6 +19,8 @@ export interface MergeOptions {
   readonly turns: Turns;
   /** Room for columns, which merges may use one after the other. */
   readonly room?: NumberMerge;
+  /** Of the pages, for merges under way at once. */
+  readonly columns?: ColumnPool;
 }
 
 /** Points of all open rows held in memory together, at 16 bytes or so each, so that many rows get small pages. */
@@ -43,7 +46,7 @@ export class RowMerge {
   readonly #isDescending: boolean;
   /** By the earliest time at which the stream may meet them. */
   readonly #waiting: readonly StoredRow[];
-  readonly #pagePoints: number;
+  readonly #range: RowReadOptions;
   readonly #heap: CursorHeap;
   readonly #started = new Set<Cursor>();
   /** Opened ahead of `run`, in the order of `#waiting`. */
@@ -58,7 +61,12 @@ export class RowMerge {
     this.#heap = heapOf(options.order);
     // Each row may hold a page and the next one.
     const share = Math.floor(HELD_POINTS / Math.max(1, rows.length) / 2);
-    this.#pagePoints = Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
+    const pagePoints = Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
+    const { fromMs, toMs, order, limit, columns } = options;
+    this.#range = {
+      ...{ fromMs, toMs, order, limit, pagePoints },
+      ...(columns === undefined ? {} : { columns: (points) => columns.take(points) }),
+    };
   }
 
   /** Asks for the first pages that `run` will want, without waiting for them; says how many. */
@@ -185,14 +193,13 @@ export class RowMerge {
 
   #openUpTo(boundary: number, most: number): Cursor[] {
     const opened: Cursor[] = [];
-    const { fromMs, toMs, order, limit } = this.#options;
-    const range = { fromMs, toMs, order, limit, pagePoints: this.#pagePoints };
+    const range = this.#range;
     while (opened.length < most) {
       const row = this.#waiting[this.#next];
       if (row === undefined || this.#earliest(row) > boundary) break;
       this.#next++;
       const pages = this.#store.readRowAtHand?.(row, range) ?? this.#store.readRow(row, range);
-      const cursor = new Cursor(pages, row);
+      const cursor = new Cursor(pages, row, this.#options.columns);
       this.#started.add(cursor);
       opened.push(cursor);
     }

@@ -4,6 +4,7 @@
  */
 import type { DataPoint } from '../model/index.ts';
 import { type GroupFrame, passes } from './aggregators/index.ts';
+import { ColumnPool } from './column-pool.ts';
 import { QueryFailed, QueryRefused } from './errors.ts';
 import { type TagGroup, tagGroupOf } from './group-by/index.ts';
 import { quote } from './json/json-text.ts';
@@ -51,6 +52,7 @@ class MetricRun {
   readonly #saved: DataPoint[];
   readonly #turns = new Turns();
   readonly #room = new NumberMerge();
+  readonly #columns = new ColumnPool();
   #sampleSize = 0;
 
   constructor(store: SeriesStore, query: MetricQuery, budget: AnswerBudget, saved: DataPoint[]) {
@@ -120,6 +122,7 @@ class MetricRun {
       limit: limit === 0 ? undefined : limit,
       turns: this.#turns,
       room: this.#room,
+      columns: this.#columns,
     });
   }
 

@@ -1,4 +1,6 @@
 /** What a query reads from; KairosStore is one. */
+import type { Columns } from './column-pool.ts';
+
 export interface StoredRow {
   readonly row: {
     readonly metric: string;
@@ -41,6 +43,8 @@ export interface RowReadOptions extends RowRange {
   readonly pagePoints?: number;
   /** Points that were read a while ago will do, where the store keeps them. */
   readonly mayBeCached?: boolean;
+  /** Columns for a page of as many points. Whoever reads says when a page is behind it, and then they may come again. */
+  readonly columns?: (points: number) => Columns;
 }
 
 export interface SeriesStore {

@@ -68,7 +68,10 @@ test('the driver in use hands over our rows as bytes, and all others as ever', (
   const [ours] = parse([PACKED_COLUMN, PACKED_VALUE]);
   const { rows } = (ours as { result: { rows: never[] } }).result;
   const expected = [{ column: Buffer.from('00000007', 'hex'), value: Buffer.from('beef', 'hex') }];
-  expect(cellsOf(packedPage(rows))).toEqual(expected);
+  const page = packedPage(rows);
+  expect(cellsOf(page)).toEqual(expected);
+  page.release?.();
+  expect(page.bytes).toHaveLength(0);
   const [other] = parse(['column1', 'value']);
   expect(other).toMatchObject({ row: { column1: expected[0]?.column, value: expected[0]?.value } });
   // As a driver that knows nothing of it would give them.

@@ -37,14 +37,20 @@ interface ParserPrototype {
   readonly isPacking?: boolean;
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** Stands for all rows of a result. */
 class PackedRows implements CellPage {
-  readonly bytes: Buffer;
+  bytes: Buffer;
   readonly count: number;
 
   constructor(bytes: Buffer, count: number) {
     this.bytes = bytes;
     this.count = count;
+  }
+
+  release(): void {
+    this.bytes = NO_BYTES;
   }
 }
 
@@ -105,9 +111,7 @@ export function packedByRow(rows: readonly cassandra.types.Row[]): ReadonlyMap<s
       packers.set(key, packer);
     }
     const value = row.value as Buffer | null;
-    packer.add((row.column1 as Buffer).readUInt32BE(0), value ?? NO_VALUE, 0, value?.length ?? 0);
+    packer.add((row.column1 as Buffer).readUInt32BE(0), value ?? NO_BYTES, 0, value?.length ?? 0);
   }
   return new Map([...packers].map(([key, packer]) => [key, packer.page]));
 }
-
-const NO_VALUE = Buffer.alloc(0);

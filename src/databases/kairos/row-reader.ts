@@ -30,7 +30,11 @@ export interface RowReadOptions extends Pick<RowQuery, 'fromMs' | 'toMs'> {
   readonly pagePoints?: number;
   /** As of a range of cells. */
   readonly mayBeCached?: boolean;
+  /** Makes the columns of a page of as many points; they may hold anything. Default: new ones. */
+  readonly columns?: (points: number) => PageColumns;
 }
+
+type PageColumns = Pick<PointPage, 'times' | 'numbers'>;
 
 /** The columns of a row that lie in a time range, both included; undefined when none can. */
 export function columnsWithin(
@@ -59,7 +63,11 @@ export async function* readRow(
 ): AsyncGenerator<PointPage> {
   const range = cellRange(spec, found, options);
   if (range === undefined) return;
-  for await (const page of rows.readCellPages(range)) yield decodePage(spec, found.row, page);
+  for await (const page of rows.readCellPages(range)) {
+    const points = decodePage(spec, found.row, page, options.columns);
+    if ('release' in page) page.release?.();
+    yield points;
+  }
 }
 
 /** The same without waiting; undefined where the store has no such way. */
@@ -71,11 +79,17 @@ export function readRowAtHand(
 ): Generator<PointPage> | undefined {
   if (rows.cellPagesAtHand === undefined) return undefined;
   const range = cellRange(spec, found, options);
-  return decodePages(spec, found.row, range === undefined ? [] : rows.cellPagesAtHand(range));
+  const pages = range === undefined ? [] : rows.cellPagesAtHand(range);
+  return decodePages(spec, found.row, pages, options.columns);
 }
 
-function* decodePages(spec: RowSpec, row: RowKey, pages: Iterable<CellPage>): Generator<PointPage> {
-  for (const page of pages) yield decodePage(spec, row, page);
+function* decodePages(
+  spec: RowSpec,
+  row: RowKey,
+  pages: Iterable<CellPage>,
+  columns: RowReadOptions['columns'],
+): Generator<PointPage> {
+  for (const page of pages) yield decodePage(spec, row, page, columns);
 }
 
 function cellRange(
@@ -107,14 +121,19 @@ function columnOfDoubles(count: number): Float64Array {
   return stretch.subarray(from, stretchUsed);
 }
 
+const newColumns = (points: number): PageColumns => ({
+  times: columnOfDoubles(points),
+  numbers: columnOfDoubles(points),
+});
+
 function decodePage(
   spec: RowSpec,
   { type, rowTimeMs }: RowKey,
   page: CellPage | KeptCells,
+  columns = newColumns,
 ): PointPage {
   const { count } = page;
-  const times = columnOfDoubles(count);
-  const numbers = columnOfDoubles(count);
+  const { times, numbers } = columns(count);
   /** Where columns stand in their place. */
   const makeTimes = (): void => {
     for (let i = 0; i < count; i++) times[i] = timestampOf(spec, rowTimeMs, times[i] as number);
@@ -153,7 +172,7 @@ function decodeSentDoubles(
   spec: RowSpec,
   rowTimeMs: number,
   { bytes, count }: CellPage,
-  { times, numbers }: Pick<PointPage, 'times' | 'numbers'>,
+  { times, numbers }: PageColumns,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;

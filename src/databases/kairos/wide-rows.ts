@@ -31,6 +31,8 @@ export interface StoredCell {
 export interface CellPage {
   readonly bytes: Buffer;
   readonly count: number;
+  /** Lets go of the bytes, when they are read: generators on the way hold the page until the next one is asked for. */
+  release?(): void;
 }
 
 export interface CellRange {
