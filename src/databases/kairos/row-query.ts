@@ -1,6 +1,7 @@
 /** Finds the rows that may hold points of a metric, a time range and tags (spec §10, steps 1–4). */
 import type { DataPoint } from '../../model/index.ts';
 import { rowTimeOf, TIMESTAMP_MS_MAX } from './column.ts';
+import { readAhead } from './read-ahead.ts';
 import {
   decodeRowKey,
   encodeRowKey,
@@ -11,6 +12,9 @@ import {
 import type { RowSpec } from './row-spec.ts';
 import { isIndexed, type TagIndexConfig } from './tag-index.ts';
 import type { WideRows } from './wide-rows.ts';
+
+/** A range has a row time each three weeks, whose keys are a question each; KairosDB asks them all at once. */
+const ROW_TIMES_AT_ONCE = 8;
 
 /** A row is taken when it has the tag, and its value is in the set or matches. */
 export interface TagFilter {
@@ -78,17 +82,16 @@ export async function* findRows(
   }
   const pairs = indexedPairs(query, tagIndex);
   for await (const times of rows.rowTimes(metric, firstRowMs, bounds.lastMs)) {
-    for (const rowTimeMs of times) {
-      const sources =
-        pairs === undefined
-          ? [rows.rowKeys(metric, rowTimeMs)]
-          : pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair));
-      for (const source of sources) {
-        for await (const page of source) {
-          const found = take(page, false);
-          if (found.length > 0) yield found;
-        }
-      }
+    const sources = times.flatMap((rowTimeMs) =>
+      pairs === undefined
+        ? [rows.rowKeys(metric, rowTimeMs)]
+        : pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair)),
+    );
+    // What is at hand has nobody to wait for.
+    const atOnce = rows.cellPagesAtHand === undefined ? ROW_TIMES_AT_ONCE : 1;
+    for await (const page of readAhead(sources, atOnce)) {
+      const found = take(page, false);
+      if (found.length > 0) yield found;
     }
   }
 }
