@@ -4,6 +4,7 @@ export * from './config.ts';
 export * from './incarnation.ts';
 export * from './log.ts';
 export * from './make-directory.ts';
+export * from './map-bytes.ts';
 export * from './metrics.ts';
 export * from './nearest.ts';
 export * from './secret.ts';

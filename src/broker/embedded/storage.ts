@@ -13,12 +13,10 @@ import {
   RetriableError,
   type TidemarkError,
 } from '../../model/index.ts';
-import { makeDirectory } from '../../runtime/index.ts';
+import { makeDirectory, mapBytes } from '../../runtime/index.ts';
 
 export type Table = Database<Buffer, Buffer>;
 
-/** Address space, not memory or disk: with room ahead LMDB never has to map the file a second time. */
-const MAP_BYTES = 64 * 1024 ** 3;
 /** A write that fails with EIO while less than this is free failed because the disk is full. */
 const NEARLY_FULL_BYTES = 64 * 1024 ** 2;
 
@@ -78,7 +76,7 @@ export class Storage {
         ...binary,
         noSubdir: false,
         maxDbs: tableNames.length + 2,
-        mapSize: MAP_BYTES,
+        mapSize: mapBytes,
         overlappingSync: false,
         eventTurnBatching: false,
       });

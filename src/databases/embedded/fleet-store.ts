@@ -21,6 +21,7 @@ import {
   type StoredAnnotation,
   tagsText,
 } from '../../model/index.ts';
+import { mapBytes } from '../../runtime/index.ts';
 import { type RollupStep, WindowStore } from './window-store.ts';
 
 /** How long each step is kept, counted from the newest window stored [S2]. */
@@ -72,6 +73,7 @@ export class FleetStore {
       path: join(directory, 'hosts'),
       encoding: 'string',
       keyEncoding: 'ordered-binary',
+      mapSize: mapBytes,
     });
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -48,6 +48,21 @@ describe('the embedded store', () => {
     column: Buffer.from([0, 0, 0, n]),
     value: Buffer.from(`${n}`),
     ttlSeconds,
+  });
+
+  test.runIf(process.platform === 'linux')('maps its file once, however it grows', async () => {
+    const dataDirectory = directory();
+    const rows = await open(dataDirectory);
+    for (let n = 0; n < 40; n++) {
+      const value = Buffer.alloc(1_000, n);
+      const row = Buffer.from(`row ${n}`);
+      const cells = Array.from({ length: 50 }, (_, i) => ({ ...cell(i), key: row, value }));
+      await rows.writeCells(batchOf(cells));
+      expect(await collect(rows.readCells({ key: row }))).toHaveLength(50);
+    }
+    const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
+    const file = join(dataDirectory, 'store', 'data.mdb');
+    expect(maps.filter((line) => line.endsWith(file))).toHaveLength(1);
   });
 
   test('keeps what was written when it is opened again', async () => {

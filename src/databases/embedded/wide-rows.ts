@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
 import { FatalError, messageOf, minutes, RetriableError } from '../../model/index.ts';
-import { type Clock, makeDirectory, systemClock, threadTurns } from '../../runtime/index.ts';
+import {
+  type Clock,
+  makeDirectory,
+  mapBytes,
+  systemClock,
+  threadTurns,
+} from '../../runtime/index.ts';
 import type { CellBatch } from '../kairos/cell-batch.ts';
 import { Gate } from '../kairos/gate.ts';
 import { unpacked } from '../kairos/packed-cells.ts';
@@ -81,6 +87,7 @@ class EmbeddedWideRows implements WideRows {
         path: this.#directory,
         noSubdir: false,
         maxDbs: 8,
+        mapSize: mapBytes,
         // A commit then resolves once it is on the disk, not before.
         overlappingSync: false,
       });

@@ -6,7 +6,7 @@
  */
 import { open, type RootDatabase } from 'lmdb';
 import { days } from '../../model/index.ts';
-import { threadTurns } from '../../runtime/index.ts';
+import { mapBytes, threadTurns } from '../../runtime/index.ts';
 
 export type RollupStep = '5m' | '1h' | '1d';
 
@@ -57,6 +57,7 @@ export class WindowStore<R extends StoredWindow> {
       path: options.directory,
       encoding: 'string',
       keyEncoding: 'ordered-binary',
+      mapSize: mapBytes,
     });
   }
 
