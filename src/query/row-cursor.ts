@@ -35,6 +35,11 @@ export class Cursor {
         : { sent: new PagesAhead(pages[Symbol.asyncIterator]()) };
   }
 
+  /** Nobody has to wait for its pages. */
+  get isAtHand(): boolean {
+    return this.#pages.atHand !== undefined;
+  }
+
   get value(): StoredValue {
     const values = this.#values;
     if (values === 'doubles') return this.number;

@@ -31,6 +31,8 @@ const PAGE_POINTS_MIN = 50;
 const COLUMN_ROWS_MAX = 1_000;
 /** First pages asked for at once. */
 const ROWS_OPENED_AT_ONCE = 64;
+/** Rows under way although the stream has not reached them, where it has reached fewer. */
+const ROWS_AHEAD = 8;
 
 export interface MergeTaker {
   /** A row that has points, before any of them comes. */
@@ -168,6 +170,9 @@ export class RowMerge {
         const boundary = least === undefined ? this.#earliest(candidate) : this.#rank(least);
         due = this.#openUpTo(boundary, ROWS_OPENED_AT_ONCE);
         if (due.length === 0) return;
+        // Series of few points: asked for one time after another, each row costs a wait.
+        if (due[0]?.isAtHand === false)
+          due.push(...this.#openUpTo(Infinity, ROWS_AHEAD - due.length));
       }
       for (const cursor of due) {
         const coming = this.#turnPage(cursor);
