@@ -14,8 +14,7 @@ export function* unitsOfCells(batch: CellBatch): Generator<Unit> {
   const { ends, byRow } = cellsByRow(batch);
   for (const [row, { key }] of batch.rows.entries()) {
     const cells = byRow.subarray(row === 0 ? 0 : ends[row - 1], ends[row]);
-    const columns = cells.map((cell) => batch.columns[cell] as number);
-    yield* unitsOfRow(batch, key, isRising(columns) ? cells : lastOfEach(cells, columns));
+    yield* unitsOfRow(batch, key, isRising(batch, cells) ? cells : lastOfEach(batch, cells));
   }
 }
 
@@ -38,22 +37,27 @@ function cellsByRow({ rows, rowAt, count }: CellBatch): {
   return { ends, byRow };
 }
 
-function isRising(columns: Uint32Array): boolean {
-  for (let i = 1; i < columns.length; i++)
-    if ((columns[i] as number) <= (columns[i - 1] as number)) return false;
+function isRising({ columns }: CellBatch, cells: Uint32Array): boolean {
+  let last = -1;
+  for (const cell of cells) {
+    const column = columns[cell] as number;
+    if (column <= last) return false;
+    last = column;
+  }
   return true;
 }
 
-function lastOfEach(cells: Uint32Array, columns: Uint32Array): Uint32Array {
+function lastOfEach({ columns }: CellBatch, cells: Uint32Array): Uint32Array {
   const last = new Map<number, number>();
-  for (const [i, cell] of cells.entries()) last.set(columns[i] as number, cell);
+  for (const cell of cells) last.set(columns[cell] as number, cell);
   return Uint32Array.from(last.values());
 }
 
 function* unitsOfRow(batch: CellBatch, key: CellRow['key'], cells: Uint32Array): Generator<Unit> {
   let from = 0;
   let bytes = 0;
-  for (const [i, cell] of cells.entries()) {
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i] as number;
     const length = (batch.ends[cell] as number) - batch.startOf(cell);
     if (i - from === BATCH_CELLS || (i > from && bytes + length > BATCH_BYTES)) {
       yield new CellUnit(batch, cells.subarray(from, i), key);

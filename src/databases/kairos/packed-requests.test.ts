@@ -15,12 +15,17 @@ const statement = Buffer.from('0123456789abcdef');
 const [blob, int] = [3, 9].map((code) => ({ type: { code, info: null } }));
 const meta = { columns: [blob, blob, blob, int] };
 
+interface Query {
+  readonly params: unknown;
+  readonly queryId?: Buffer;
+}
+
 /** The bytes of a request of these queries, at the protocol's version `version`. */
-function frameOf(version: number, queries: readonly { readonly params: unknown }[]): Buffer {
+function frameOf(version: number, queries: readonly Query[]): Buffer {
   const client = { profileManager: { getProfile: () => ({}) }, options: defaultOptions() };
   const options = { logged: false, timestamp: 1_700_000_000_000, consistency: 4, prepare: true };
   const execution = DefaultExecutionOptions.create(options, client);
-  const items = queries.map((query) => ({ ...query, queryId: statement, meta }));
+  const items = queries.map((query) => ({ queryId: statement, ...query, meta }));
   return new BatchRequest(items, execution).write(new Encoder(version, {}), 7);
 }
 
@@ -34,7 +39,7 @@ const cells = fc.array(
 );
 
 test.each([3, 4, 5])(
-  'packed cells are sent in the bytes that the driver writes of them, protocol %d',
+  'packed cells are sent, and sent again, in the bytes that the driver writes of them, protocol %d',
   (version) => {
     expect(installPackedRequests()).toBe(true);
     const key = Buffer.from('a row key');
@@ -42,14 +47,23 @@ test.each([3, 4, 5])(
       fc.property(cells, (given) => {
         const batch = batchOf(given.map((cell) => ({ ...cell, key })));
         const places = Uint32Array.from(given.keys());
-        const packed = frameOf(version, [{ params: new PackedCells(batch, key, places) }]);
-        const byDriver = frameOf(
-          version,
-          given.map(({ column, value, ttlSeconds }) => ({
-            params: [key, column, value, ttlSeconds],
-          })),
-        );
-        expect(packed.equals(byDriver)).toBe(true);
+        const params = new PackedCells(batch, key, places);
+        const byDriver = (queryId: Buffer) =>
+          frameOf(
+            version,
+            given.map(({ column, value, ttlSeconds }) => ({
+              params: [key, column, value, ttlSeconds],
+              queryId,
+            })),
+          );
+        expect(frameOf(version, [{ params }]).equals(byDriver(statement))).toBe(true);
+        // Sent again, to a node that knows the statement by another id, when the batch may hold other cells.
+        batch.columns.fill(0);
+        batch.bytes.fill(0xee);
+        batch.clear();
+        for (const queryId of [Buffer.from('fedcba9876543210'), statement]) {
+          expect(frameOf(version, [{ params, queryId }]).equals(byDriver(queryId))).toBe(true);
+        }
       }),
     );
   },
