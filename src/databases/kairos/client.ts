@@ -16,6 +16,33 @@ function millisecondStamps(
   })(1_000, 1_000);
 }
 
+/**
+ * The driver's default, token-aware within the data centre. Of one node it does not ask which replicas have a key: the
+ * driver's Murmur3 was a fifth of what writing points allocated.
+ */
+export function nodesByToken(): cassandra.policies.loadBalancing.LoadBalancingPolicy {
+  const { DefaultLoadBalancingPolicy } = driver().policies.loadBalancing;
+  return new (class extends DefaultLoadBalancingPolicy {
+    #hosts: cassandra.HostMap | undefined;
+
+    override init(client: cassandra.Client, hosts: cassandra.HostMap, done: EmptyCallback): void {
+      this.#hosts = hosts;
+      super.init(client, hosts, done);
+    }
+
+    override newQueryPlan(
+      keyspace: string,
+      options: cassandra.ExecutionOptions,
+      done: QueryPlanCallback,
+    ): void {
+      super.newQueryPlan(this.#hosts?.length === 1 ? '' : keyspace, options, done);
+    }
+  })();
+}
+
+type EmptyCallback = (error: Error) => void;
+type QueryPlanCallback = (error: Error, hosts: Iterator<cassandra.Host>) => void;
+
 /** Not yet connected. Without `keyspace` it belongs to none. Throws FatalError SINK_MISCONFIGURED. */
 export function createClient(
   config: CassandraConfig,
@@ -32,8 +59,7 @@ export function createClient(
       : { credentials: { username: config.username, password: config.password.reveal() } }),
     // Plain objects would reorder tag names such as 10 and lose __proto__.
     encoding: { map: Map },
-    // The default policy is token-aware within the data centre.
-    policies: { timestampGeneration: millisecondStamps(clock) },
+    policies: { timestampGeneration: millisecondStamps(clock), loadBalancing: nodesByToken() },
     socketOptions: { readTimeout: config.requestTimeoutMs ?? 12_000 },
     queryOptions: { prepare: true, isIdempotent: true },
   });
