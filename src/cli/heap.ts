@@ -24,8 +24,8 @@ export function collectSeldom(): void {
 
 /**
  * Without topologies a process holds little, and a collection is short; but V8 would let garbage grow to several times
- * what is held. For those that only take points in, answer queries or fill databases (0050, 0056).
+ * what is held. For those that only take points in, answer queries or fill databases (0050).
  */
 export function collectOften(): void {
-  if (isKnown) setFlagsFromString('--heap-growing-percent=20');
+  if (isKnown) setFlagsFromString('--heap-growing-percent=30');
 }
