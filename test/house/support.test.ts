@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { needs } from '../support/require.ts';
+import { clusterIdOf } from '../support/servers/kafka.ts';
 import { freePorts } from '../support/servers/ports.ts';
 import { projectRoot } from './source.ts';
 
@@ -36,6 +37,14 @@ describe('the servers command', () => {
       encoding: 'utf8',
       env: { ...process.env, TIDEMARK_SERVERS_HOME: folder },
     });
+
+  it('names a Kafka cluster by 16 bytes that no tool takes for a flag', () => {
+    for (let byte = 0; byte <= 0xff; byte++) {
+      const id = clusterIdOf(Buffer.alloc(16, byte));
+      expect(id).toMatch(/^[A-Za-z0-9]/);
+      expect(Buffer.from(id, 'base64url')).toHaveLength(16);
+    }
+  });
 
   it('says that nothing runs where nothing was started, and stops nothing', () => {
     expect(servers('status').stdout).toBe(

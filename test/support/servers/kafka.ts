@@ -40,8 +40,8 @@ auto.create.topics.enable=false
 `,
     );
     const flags = ['-Xmx1g', await temporaryFolder(directory), '-cp', `${libraries}/*`];
-    const clusterId = randomBytes(16).toString('base64url');
-    const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', configuration];
+    const format = ['kafka.tools.StorageTool', 'format', '-t', clusterIdOf(randomBytes(16))];
+    format.push('-c', configuration);
     await promisify(execFile)(java, [...flags, ...format]);
     return [java, ...flags, 'kafka.Kafka', configuration];
   },
@@ -50,3 +50,6 @@ auto.create.topics.enable=false
 
   addresses: ({ ports }) => ({ KAFKA_BROKERS: `127.0.0.1:${ports.clients}` }),
 };
+
+/** One in 64 would begin with a dash, and then the tool takes it for a flag. */
+export const clusterIdOf = (random: Buffer): string => `k${random.toString('base64url').slice(1)}`;
