@@ -4,46 +4,16 @@ import { expect, test } from 'vitest';
 import { encodeValue, smallLongAt } from '../value.ts';
 import { packDecimals } from './decimal-packer.ts';
 import type { DecimalRun } from './decimal-run.ts';
-import {
-  countBelow,
-  eachKeptCell,
-  type KeptRun,
-  keptDoubles,
-  keptLongs,
-  partOf,
-} from './kept-cells.ts';
-import { RawPacker, type RawRun } from './raw-run.ts';
-
-type Cell = readonly [column: number, value: string];
+import { type Cell, rawRunOf, unpacked } from './kept-cells.suite.ts';
+import { countBelow, type KeptRun, keptDoubles, keptLongs, partOf } from './kept-cells.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
-function raw(given: readonly Cell[]): RawRun {
-  const before = { column: 0, distance: 0, length: 0 };
-  const packer = new RawPacker(before);
-  for (const [column, text] of given) {
-    const value = Buffer.from(text, 'hex');
-    packer.add(column, value, 0, value.length);
-  }
-  const bytes = Buffer.alloc(packer.bytes);
-  packer.copyInto(bytes, 0);
-  return { bytes, at: 0, count: given.length, ...before };
-}
 
 /** Whatever it takes, unless `bytesMax` says otherwise. */
 function decimals(runs: readonly KeptRun[], bytesMax = 1e9): DecimalRun | undefined {
   const bytes = packDecimals(runs, bytesMax);
   const count = runs.reduce((sum, run) => sum + run.count, 0);
   return bytes === undefined ? undefined : { bytes, skip: 0, count };
-}
-
-function unpacked(...runs: KeptRun[]): Cell[] {
-  const seen: Cell[] = [];
-  eachKeptCell(runs, (index, column, bytes, from, to) => {
-    expect(index).toBe(seen.length);
-    seen.push([column, bytes.toString('hex', from, to)]);
-  });
-  return seen;
 }
 
 /** A test of decimals would be none if few were made. */
@@ -112,7 +82,7 @@ const cells = fc
 test('what is packed comes out byte for byte, any part of it and of several runs', () => {
   fc.assert(
     fc.property(cells, fc.nat(), fc.nat(), (given, a, b) => {
-      const run = decimals([raw(given)]);
+      const run = decimals([rawRunOf(given)]);
       if (run === undefined) return;
       made++;
       expect(unpacked(run)).toEqual(given);
@@ -138,9 +108,9 @@ test('decimals with raw cells behind them are packed anew', () => {
   fc.assert(
     fc.property(cells, fc.nat(), (given, a) => {
       const cut = a % (given.length + 1);
-      const head = decimals([raw(given.slice(0, cut))]);
+      const head = decimals([rawRunOf(given.slice(0, cut))]);
       if (head === undefined) return;
-      const whole = decimals([head, raw(given.slice(cut))]);
+      const whole = decimals([head, rawRunOf(given.slice(cut))]);
       if (whole !== undefined) expect(unpacked(whole)).toEqual(given);
     }),
     { numRuns: 500 },
@@ -151,8 +121,8 @@ test('doubles and longs go into columns as they would cell by cell', () => {
   fc.assert(
     fc.property(cells, fc.nat(), fc.nat(), fc.boolean(), (given, a, b, isTailRaw) => {
       const cut = a % (given.length + 1);
-      const head = decimals([raw(given.slice(0, cut))]);
-      const rest = raw(given.slice(cut));
+      const head = decimals([rawRunOf(given.slice(0, cut))]);
+      const rest = rawRunOf(given.slice(cut));
       const tail = isTailRaw ? rest : (decimals([rest]) ?? rest);
       const skip = b % (tail.count + 1);
       const end = partOf(tail, skip, tail.count - skip);
@@ -178,7 +148,7 @@ test('doubles and longs go into columns as they would cell by cell', () => {
 const row = (count: number, valueAt: (i: number) => number | bigint, step = 300_000): Cell[] =>
   Array.from({ length: count }, (_, i) => [7 + i * step, hex(encodeValue(valueAt(i)))]);
 const bytesOf = (given: readonly Cell[], bytesMax?: number): number | undefined =>
-  decimals([raw(given)], bytesMax)?.bytes.length;
+  decimals([rawRunOf(given)], bytesMax)?.bytes.length;
 /** Of 1,000 cells, what stands around them and rounding to whole bytes. */
 const AROUND = 30;
 
@@ -197,7 +167,7 @@ test('a few that are none, and a few times out of step, cost but themselves', ()
     ],
   );
   expect(bytesOf(given)).toBeLessThan(1_000 * (4 / 8) + 10 * 11 + 3 * 6 + AROUND);
-  expect(unpacked(decimals([raw(given)]) as DecimalRun)).toEqual(given);
+  expect(unpacked(decimals([rawRunOf(given)]) as DecimalRun)).toEqual(given);
 });
 
 test('what is none, or takes no less, is not packed', () => {

@@ -1,10 +1,9 @@
 /** Cells as the cache keeps them: what is packed comes out again, whole or in part. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { countBelow, eachKeptCell, type KeptRun, partOf } from './kept-cells.ts';
-import { RawPacker, type RawRun } from './raw-run.ts';
-
-type Cell = readonly [column: number, value: string];
+import { type Cell, rawRunOf, unpacked } from './kept-cells.suite.ts';
+import { countBelow, partOf } from './kept-cells.ts';
+import { RawPacker } from './raw-run.ts';
 
 const cells = fc
   .uniqueArray(
@@ -20,32 +19,11 @@ const cells = fc
       .map(([column, value]): Cell => [column, Buffer.from(value).toString('hex')]),
   );
 
-function packed(given: readonly Cell[], start: number): RawRun {
-  const before = { column: start, distance: 0, length: 0 };
-  const packer = new RawPacker(before);
-  for (const [column, hex] of given) {
-    const value = Buffer.from(hex, 'hex');
-    packer.add(column, value, 0, value.length);
-  }
-  const bytes = Buffer.alloc(packer.bytes);
-  packer.copyInto(bytes, 0);
-  return { bytes, at: 0, count: given.length, ...before };
-}
-
-function unpacked(...runs: KeptRun[]): Cell[] {
-  const seen: Cell[] = [];
-  eachKeptCell(runs, (index, column, bytes, from, to) => {
-    expect(index).toBe(seen.length);
-    seen.push([column, bytes.toString('hex', from, to)]);
-  });
-  return seen;
-}
-
 test('unpacking undoes packing, of any part and of several runs', () => {
   fc.assert(
     fc.property(cells, fc.nat(), fc.nat(), (given, a, b) => {
       const start = given[0]?.[0] ?? 0;
-      const run = packed(given, start);
+      const run = rawRunOf(given, start);
       expect(unpacked(run)).toEqual(given);
       const skip = a % (given.length + 1);
       const count = b % (given.length - skip + 1);
@@ -75,7 +53,7 @@ test('packing goes on where it ended', () => {
       for (const each of given.slice(cut)) add(second, each);
       const rest = Buffer.alloc(second.bytes);
       second.copyInto(rest, 0);
-      expect(Buffer.concat([bytes, rest])).toEqual(packed(given, start).bytes);
+      expect(Buffer.concat([bytes, rest])).toEqual(rawRunOf(given, start).bytes);
     }),
   );
 });
@@ -85,5 +63,5 @@ test('a double at a steady pace takes nine bytes', () => {
     { length: 1_000 },
     (_, i): Cell => [7 + i * 300_000, (0x1234567890 + i).toString(16).padStart(16, '0')],
   );
-  expect(packed(given, 7).bytes.length).toBeLessThan(9 * 1_000 + 10);
+  expect(rawRunOf(given, 7).bytes.length).toBeLessThan(9 * 1_000 + 10);
 });
