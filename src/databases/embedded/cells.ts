@@ -1,5 +1,5 @@
 /**
- * The cells of the embedded store: three LMDB tables. A row's key, often 80 bytes, is kept once and stands in for
+ * The cells of the embedded store: four LMDB tables. A row's key, often 80 bytes, is kept once and stands in for
  * itself as a six-byte id, so that a cell costs its column, its value and a few bytes.
  *
  *   rows       row key (or its first bytes and digest) → id                                 see keys.ts
@@ -9,10 +9,13 @@
  *   cells      ┌────────┬────────────┐   ┌────┬─────────────────┬───────┐
  *              │ id, 6  │ column, 4  │ → │ 00 │                 │ value │   lives for ever
  *              └────────┴────────────┘   │ 01 │ expiry ms, u48  │ value │   hidden from then on, swept later
- *              ┌────────┐                └────┴─────────────────┴───────┘
- *              │ id, 6  │              → the whole row key: the row's header, first in order
- *              └────────┘
+ *                                        └────┴─────────────────┴───────┘
+ *   headers    id → the whole row key                                                       for rows that go
  *   expiries   expiry ms, u48 · key in `cells` → (nothing)                                  what the sweep follows
+ *
+ * Headers stood in `cells` once, before the row's first cell, where `dropRowIfEmpty` still finds them: rows are made
+ * before their cells are written, so that each cell then went in between two headers, and LMDB halves a page for what
+ * goes in between; what is put last fills it (0054).
  *
  * Rows that are written to remember their ids (`CellRow.place`), so that cells are only queued here and written by LMDB's own
  * thread: a transaction's callback would hold the event loop for as long as its writes take. Whether a remembered
@@ -60,6 +63,7 @@ export const binaryTable = (root: RootDatabase, name: string): BinaryTable =>
 export class CellTable {
   readonly #rows: BinaryTable;
   readonly #cells: BinaryTable;
+  readonly #headers: BinaryTable;
   readonly #expiries: BinaryTable;
   readonly #scan: CellScan;
   readonly #root: RootDatabase;
@@ -69,6 +73,7 @@ export class CellTable {
     this.#rows = binaryTable(root, 'rows');
     this.#cells = binaryTable(root, 'cells');
     this.#scan = new CellScan(root, 'cells');
+    this.#headers = binaryTable(root, 'row-headers');
     this.#expiries = binaryTable(root, 'cell-expiries');
     this.#queue = new CellQueue(root, { cells: 'cells', expiries: 'cell-expiries' });
   }
@@ -210,7 +215,7 @@ export class CellTable {
     id.writeUIntBE(nextId, 0, ID_BYTES);
     void this.#rows.put(COUNTS, countBytes(nextId + 1, drops));
     void this.#rows.put(rowTableKey(key), id);
-    void this.#cells.put(id, key);
+    void this.#headers.put(id, key);
     return nextId;
   }
 
@@ -225,14 +230,15 @@ export class CellTable {
   }
 
   #dropRowIfEmpty(id: Buffer): void {
+    const start = Buffer.concat([id, Buffer.from([0])]);
     const end = Buffer.concat([id, Buffer.alloc(5, 0xff)]);
-    const left = [...this.#cells.getKeys({ start: id, end, limit: 2 })];
-    if (left.length > 1) return;
-    const key = this.#cells.get(id);
+    for (const _left of this.#cells.getKeys({ start, end, limit: 1 })) return;
+    const key = this.#headers.get(id) ?? this.#cells.get(id);
     if (key === undefined) return;
     const { nextId, drops } = this.#counts();
     void this.#rows.put(COUNTS, countBytes(nextId, drops + 1));
     void this.#rows.remove(rowTableKey(key));
+    void this.#headers.remove(id);
     void this.#cells.remove(id);
   }
 }
