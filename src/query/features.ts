@@ -2,6 +2,7 @@
  * What `/features` tells user interfaces: every group-by and aggregator with the fields of a form for it. The defaults
  * and checks are the form's (KairosDB 1.3's), not the server's; the descriptions are ours.
  */
+import { gsonText } from './json/gson-text.ts';
 import { timeUnits } from './time/time-unit.ts';
 
 interface Validation {
@@ -309,13 +310,6 @@ const groupBys: readonly Feature[] = [
 ];
 
 const byName = (a: Feature, b: Feature): number => (a.name < b.name ? -1 : 1);
-
-/** As Gson writes: some signs escaped, so that the text may stand in HTML. */
-const gsonText = (value: unknown): string =>
-  JSON.stringify(value).replace(
-    /[<>&='\u2028\u2029]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 
 export const featuresText: string = gsonText([
   { name: 'group_by', label: 'Group By', properties: groupBys },

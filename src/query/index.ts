@@ -1,6 +1,7 @@
 /** KairosDB's queries: read and checked as it does, answered with its numbers and in its JSON. */
 export { QueryFailed, QueryRefused } from './errors.ts';
 export { featuresText, featureText } from './features.ts';
+export { gsonText } from './json/gson-text.ts';
 export { javaDoubleOf, javaLongOf, truncatedLongOf } from './json/java-number.ts';
 export { JsonFault, JsonReader } from './json/json-reader.ts';
 export { quote } from './json/json-text.ts';

@@ -8,6 +8,7 @@ import { fakeEngine } from '../../../test/support/fake-engine.ts';
 import { standIn } from '../../../test/support/stand-in.ts';
 import { embeddedWideRows } from '../../databases/embedded/index.ts';
 import { KairosStore } from '../../databases/kairos/index.ts';
+import { RollupTasks } from '../../jobs/index.ts';
 import { createServer } from '../server.ts';
 
 let directory: string;
@@ -60,6 +61,43 @@ describe('a task', () => {
     expect((await ask('GET', '/rollups')).body).toBe(`[${stored}]`);
     const inIndex = await store.rows.readServiceValue('_Rollups', 'Config', id);
     expect(inIndex?.value).toBe(stored);
+  });
+
+  test('with an id of its own keeps it where it stands; an empty one counts as none', async () => {
+    const own = { ...task, id: 'own' };
+    expect((await ask('POST', '/rollups', own)).json().id).toBe('own');
+    expect((await ask('GET', '/rollups/own')).body).toBe(JSON.stringify(own));
+    for (const none of ['', null]) {
+      const { id } = (await ask('POST', '/rollups', { ...task, id: none })).json();
+      expect((await ask('GET', `/rollups/${id}`)).body).toBe(JSON.stringify({ id, ...task }));
+    }
+  });
+
+  test('is told of, and how its last run went, with the signs escaped that Gson escapes', async () => {
+    const name = "<a>&='\u2028";
+    const escaped = '\\u003ca\\u003e\\u0026\\u003d\\u0027\\u2028';
+    for (const answer of [
+      await ask('POST', '/rollups', { ...task, id: 'escaped', name }),
+      await ask('PUT', '/rollups/escaped', { ...task, name }),
+    ]) {
+      expect(answer.body).toContain(`"name":"${escaped}",`);
+    }
+    await new RollupTasks(store.rows).putStatus('escaped', {
+      statuses: [
+        {
+          metricName: name,
+          lastExecutionTime: 0,
+          dataPointCount: 0,
+          executionLength: 0,
+          errorMessage: name,
+        },
+      ],
+      executingHost: 'h',
+      nextScheduledMs: 0,
+    });
+    const { body } = await ask('GET', '/rollups/status/escaped');
+    expect(body).toContain(`"metric_name":"${escaped}",`);
+    expect(body).toContain(`"error_message":"${escaped}",`);
   });
 
   test('made by a Java server is listed, changed and deleted here', async () => {

@@ -8,7 +8,7 @@ import {
   RunFailed,
   statusJson,
 } from '../../jobs/index.ts';
-import { parseRollupTask, QueryFailed } from '../../query/index.ts';
+import { gsonText, parseRollupTask, QueryFailed } from '../../query/index.ts';
 import { sendFailure, sendJson, sendNothing } from './answers.ts';
 import { textOf } from './body-text.ts';
 import type { KairosContext } from './context.ts';
@@ -27,11 +27,7 @@ export function rollupRoutes({ store, clock }: KairosContext): readonly KairosRo
   const unknown = (reply: FastifyReply, id: string, noun = 'Resource') =>
     sendFailure(reply, `${noun} not found for id ${id}`, 404);
   const named = (request: FastifyRequest, reply: FastifyReply, id: string, name: string) =>
-    sendJson(
-      request,
-      reply,
-      JSON.stringify({ id, name, attributes: { url: `/api/v1/rollups/${id}` } }),
-    );
+    sendJson(request, reply, gsonText({ id, name, attributes: { url: `/api/v1/rollups/${id}` } }));
   return [
     {
       path: '/rollups',

@@ -7,6 +7,7 @@
  *   _Hosts   Active      guid → host name of each Java server, written anew every half minute
  *   _Tidemark Rollups    task id → the ledger of runs, only ever changed by compare-and-set
  */
+import { gsonText } from '../../query/index.ts';
 import { type DateFields, dateFields } from './java-date.ts';
 
 export interface ServiceTable {
@@ -146,7 +147,7 @@ export interface StoredStatus {
 
 /** A status as the interface answers it. */
 export function statusJson({ statuses, executingHost, nextScheduled }: StoredStatus): string {
-  return JSON.stringify({
+  return gsonText({
     statuses: statuses.map((each) => ({
       metric_name: each.metricName,
       last_executed: each.lastExecuted,

@@ -44,7 +44,7 @@ export interface RollupDocument {
   /** The JSON's own id, where it has one. */
   readonly id: string | undefined;
   readonly task: RollupTask;
-  /** The JSON as it is stored: compact, with this id as its first member. */
+  /** The JSON as it is stored: compact, with this id as its first member unless it is its own. */
   textWith(id: string): string;
 }
 
@@ -68,7 +68,9 @@ export function parseRollupTask(text: string, nowMs: number): RollupDocument {
       queries: rollupsOf(json, nowMs),
     },
     textWith: (own) =>
-      storedText(new Map<string, JsonValue>([['id', own], ...[...json].filter(notId)])),
+      storedText(
+        own === id ? json : new Map<string, JsonValue>([['id', own], ...[...json].filter(notId)]),
+      ),
   };
 }
 
