@@ -115,6 +115,19 @@ describe('a task', () => {
     expect((await ask('GET', '/rollups')).body).toBe('[]');
   });
 
+  test('that is no JSON any more hides no other, says so, and can be deleted', async () => {
+    const { id } = (await ask('POST', '/rollups', task)).json();
+    await store.rows.writeServiceValue('_Rollups', 'Config', 'bad', 'bad{"id":"",bad');
+    expect((await ask('GET', '/rollups')).json()).toEqual([{ id, ...task }]);
+    const answer = await ask('GET', '/rollups/bad');
+    expect([answer.statusCode, answer.json().errors]).toEqual([
+      500,
+      ['What is stored as task bad is no JSON'],
+    ]);
+    expect((await ask('DELETE', '/rollups/bad')).statusCode).toBe(204);
+    expect((await ask('GET', '/rollups/bad')).statusCode).toBe(404);
+  });
+
   test('that is not there is 404, by any method', async () => {
     for (const method of ['GET', 'PUT', 'DELETE'] as const) {
       const answer = await ask(method, '/rollups/nope', method === 'PUT' ? task : undefined);
