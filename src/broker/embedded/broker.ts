@@ -29,6 +29,7 @@ import { claimDirectory, type Ownership } from './owner.ts';
 import { offsetAt, readFrom } from './reader.ts';
 import { expire } from './retention.ts';
 import { Storage } from './storage.ts';
+import { Tail } from './tail.ts';
 import { bytesUsed } from './telemetry.ts';
 import { checkName, completeSpec, emptyHead, type Partition, Topics } from './topics.ts';
 import { Writer } from './writer.ts';
@@ -99,6 +100,7 @@ class LogBroker implements EmbeddedBroker {
   readonly #storage: Storage;
   readonly #ownership: Ownership;
   readonly #topics = new Topics();
+  readonly #tail = new Tail();
   readonly #writer: Writer;
   readonly #appender: Appender;
   readonly #groups = new Map<string, Group>();
@@ -116,6 +118,7 @@ class LogBroker implements EmbeddedBroker {
     this.#ownership = ownership;
     this.#writer = new Writer({
       storage,
+      tail: this.#tail,
       logger,
       queueBytesMax: options.queueBytesMax ?? 64 * 1024 ** 2,
       storageBytesMax: options.storageBytesMax ?? Number.POSITIVE_INFINITY,
@@ -254,6 +257,7 @@ class LogBroker implements EmbeddedBroker {
     this.#groups.set(options.group, group);
     const consumer = new EmbeddedConsumer(options, {
       tables: this.#storage.tables,
+      tail: this.#tail,
       clock: this.#options.clock,
       logger: this.#options.logger,
       group,

@@ -9,6 +9,7 @@ import { checkOffset } from './appender.ts';
 import type { Group, Member } from './group.ts';
 import { readFrom } from './reader.ts';
 import type { Tables } from './storage.ts';
+import type { Tail } from './tail.ts';
 import type { Partition } from './topics.ts';
 
 /** A batch is of about this many bytes and at most 4,096 records; one larger record comes alone. A turn is a batch. */
@@ -17,6 +18,7 @@ const REVOKE_TIMEOUT_MS = 10_000;
 
 export interface ConsumerParts {
   readonly tables: Tables;
+  readonly tail: Tail;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly group: Group;
@@ -107,6 +109,7 @@ export class EmbeddedConsumer implements Consumer, Member {
         unwatch: () => {},
       };
       owned.unwatch = partition.watch(() => this.#enqueue(owned));
+      partition.readers.add(owned);
       this.#owned.set(partition, owned);
       return owned;
     });
@@ -128,6 +131,8 @@ export class EmbeddedConsumer implements Consumer, Member {
     for (const owned of leaving) {
       owned.released = true;
       owned.unwatch();
+      owned.partition.readers.delete(owned);
+      this.#parts.tail.release(owned.partition);
     }
     const done = this.#call(async () => {
       const known = leaving.filter((owned) => owned.phase === 'active');
@@ -207,6 +212,7 @@ export class EmbeddedConsumer implements Consumer, Member {
       );
       // Before the hand-over: the handler may seek.
       owned.nextOffset = nextOffset;
+      this.#parts.tail.release(partition);
       if (batch && !this.#options.handlers.batch(batch)) owned.held = true;
     } catch (error) {
       this.#fail(error);

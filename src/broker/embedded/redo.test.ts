@@ -7,6 +7,7 @@ import type { StateChange } from '../contract.ts';
 import { decodeEntry, stateStart, u32 } from './keys.ts';
 import { PackedEntries, packEntries, Redo } from './redo.ts';
 import { Storage, type Write } from './storage.ts';
+import { Tail } from './tail.ts';
 import { Writer } from './writer.ts';
 
 const STATE = 7;
@@ -18,6 +19,7 @@ async function openState() {
   const { tables } = storage;
   const world = { failAfter: Number.POSITIVE_INFINITY, writes: [] as number[] };
   const writer = new Writer({
+    tail: new Tail(),
     logger: silentLogger,
     queueBytesMax: 1_000_000,
     storageBytesMax: Number.POSITIVE_INFINITY,

@@ -134,7 +134,10 @@ export class Stage {
     for (const { partition, block } of this.#blocks) tail.keep(partition, block);
     for (const [partition, head] of this.#heads) partition.head = head;
     for (const action of this.#afterwards) action();
-    for (const partition of this.#appended) partition.moved();
+    for (const partition of this.#appended) {
+      partition.moved();
+      tail.release(partition);
+    }
   }
 
   #close(partition: Partition, builder: BlockBuilder): void {

@@ -1,8 +1,9 @@
 /**
- * The newest blocks of the log, as they were written: a dozen consumers at the end of a topic read one block in
- * memory instead of copying it out of LMDB, checking and decoding it a dozen times. It holds so many bytes for all
- * partitions together; what is older goes, and is read from disk. Blocks are never written again, so neither they
- * nor their columns change. Compacted topics stay out: their blocks are replaced.
+ * The newest blocks of the log, as they were written, for as long as somebody is on the way to them: a dozen consumers
+ * at the end of a topic read one block in memory instead of copying it out of LMDB, checking and decoding it a dozen
+ * times. A block goes when the last consumer of its partition has read it, at once where there is none, and when all
+ * partitions together hold more than the bound, the oldest first. Who comes later reads from disk. Blocks are never
+ * written again, so neither they nor their columns change. Compacted topics stay out: their blocks are replaced.
  */
 import { type Block, COLUMN_BYTES } from './block.ts';
 import type { Partition } from './topics.ts';
@@ -17,11 +18,10 @@ interface Kept {
 }
 
 export class Tail {
-  /** Oldest first; those before `#first` are gone. */
-  #kept: Kept[] = [];
-  #first = 0;
-  #bytes = 0;
+  /** Oldest first. */
+  readonly #kept = new Map<Block, Kept>();
   readonly #bytesMax: number;
+  #bytes = 0;
 
   constructor(bytesMax = TAIL_BYTES_MAX) {
     this.#bytesMax = bytesMax;
@@ -32,17 +32,29 @@ export class Tail {
     if (partition.spec.cleanup === 'compact') return;
     const bytes = block.bytes.length + block.header.count * COLUMN_BYTES + BLOCK_COST_BYTES;
     partition.newest.push(block);
-    this.#kept.push({ partition, bytes });
+    this.#kept.set(block, { partition, bytes });
     this.#bytes += bytes;
-    while (this.#bytes > this.#bytesMax) {
-      const oldest = this.#kept[this.#first++] as Kept;
-      oldest.partition.newest.shift();
-      this.#bytes -= oldest.bytes;
+    if (this.#bytes <= this.#bytesMax) return;
+    for (const { partition } of this.#kept.values()) {
+      this.#dropOldest(partition);
+      if (this.#bytes <= this.#bytesMax) return;
     }
-    if (this.#first * 2 > this.#kept.length) {
-      this.#kept = this.#kept.slice(this.#first);
-      this.#first = 0;
-    }
+  }
+
+  /** Blocks of `partition` that nobody is on the way to any more go. */
+  release(partition: Partition): void {
+    const { newest, readers } = partition;
+    if (newest.length === 0) return;
+    let read = Number.POSITIVE_INFINITY;
+    for (const { nextOffset } of readers) read = Math.min(read, nextOffset);
+    while (newest.length > 0 && (newest[0] as Block).header.next <= read)
+      this.#dropOldest(partition);
+  }
+
+  #dropOldest({ newest }: Partition): void {
+    const block = newest.shift() as Block;
+    this.#bytes -= (this.#kept.get(block) as Kept).bytes;
+    this.#kept.delete(block);
   }
 }
 

@@ -62,6 +62,11 @@ const decodeHead = (bytes: Buffer): Head => ({
   dirtyBytes: bytes.readDoubleLE(40),
 });
 
+/** Who reads a partition on from an offset. */
+interface Reader {
+  readonly nextOffset: number;
+}
+
 /** One partition of a live topic. */
 export class Partition implements TopicPartition {
   readonly topic: string;
@@ -72,6 +77,8 @@ export class Partition implements TopicPartition {
   deleted = false;
   /** Its newest blocks, oldest first: what `Tail` keeps in memory. */
   readonly newest: Block[] = [];
+  /** Its consumers in this process. */
+  readonly readers = new Set<Reader>();
   readonly #watchers = new Set<() => void>();
 
   constructor(topic: string, partition: number, spec: StoredTopic, head: Head) {

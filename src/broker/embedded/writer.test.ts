@@ -5,6 +5,7 @@ import { silentLogger } from '../../runtime/index.ts';
 import { f64 } from './keys.ts';
 import type { Stage } from './stage.ts';
 import { Storage, type Write } from './storage.ts';
+import { Tail } from './tail.ts';
 import { Writer, type WriterOptions } from './writer.ts';
 
 /** A writer over a real storage whose writes are counted, may be held up, and may fail. */
@@ -14,6 +15,7 @@ async function openWriter(options: Partial<WriterOptions> = {}) {
   const writes: number[] = [];
   const world = { fail: undefined as Error | undefined, used: 0, gate: Promise.resolve() };
   const writer = new Writer({
+    tail: new Tail(),
     logger: silentLogger,
     queueBytesMax: 1_000_000,
     storageBytesMax: Number.POSITIVE_INFINITY,

@@ -7,7 +7,7 @@ import { RetriableError, type TidemarkError } from '../../model/index.ts';
 import type { Logger } from '../../runtime/index.ts';
 import { Stage } from './stage.ts';
 import type { Storage } from './storage.ts';
-import { Tail } from './tail.ts';
+import type { Tail } from './tail.ts';
 import { diskWritten } from './telemetry.ts';
 
 export interface Operation<T> {
@@ -38,6 +38,7 @@ const MEASURE_EVERY_BYTES = 64 * 1024 ** 2;
 
 export interface WriterOptions {
   readonly storage: Pick<Storage, 'tables' | 'write' | 'usedBytes'>;
+  readonly tail: Tail;
   readonly logger: Logger;
   /** Bytes waiting to be written; at the limit further appends are refused with RetriableError LOG_BUSY. */
   readonly queueBytesMax: number;
@@ -47,7 +48,6 @@ export interface WriterOptions {
 
 export class Writer {
   readonly #options: WriterOptions;
-  readonly #tail = new Tail();
   #queue: Queued[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
@@ -138,7 +138,7 @@ export class Writer {
       for (const { reject } of staged) reject(error);
       return;
     }
-    stage.publish(this.#tail);
+    stage.publish(this.#options.tail);
     for (const { resolve, result } of staged) resolve(result);
   }
 
