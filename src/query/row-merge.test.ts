@@ -141,29 +141,48 @@ test.each([
   expect(rooms.size).toBeLessThanOrEqual(3);
 });
 
-test.each([
-  ['waited for, eight are asked for at once', false, 8],
-  ['at hand, those of one time', true, 1],
-])('a long range never holds all rows open: %s', async (_, areAtHand, most) => {
-  const { store, open } = storeOf(1, () => areAtHand);
-  const long = Array.from({ length: 500 }, (_, i) =>
-    rowOf(i * SPAN_MS, [
-      [1, 1],
-      [99, 2],
-    ]),
-  );
+const merged = async (store: SeriesStore, given: readonly StoredRow[]): Promise<number> => {
   let count = 0;
-  await mergeRows(
-    store,
-    long,
-    { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined, turns: new Turns() },
-    {
-      row: () => {},
-      point: () => count++,
-    },
-  );
-  expect(count).toBe(1_000);
+  const taker = { row: () => {}, point: () => count++ };
+  const options = { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined } as const;
+  await mergeRows(store, given, { ...options, turns: new Turns() }, taker);
+  return count;
+};
+
+const longRange = (rowTimes: number, pointsOfRow: number): TestRow[] => {
+  const times = Array.from({ length: pointsOfRow }, (_, i): [number, number] => [
+    (i * SPAN_MS) / pointsOfRow,
+    i,
+  ]);
+  return Array.from({ length: rowTimes }, (_, i) => rowOf(i * SPAN_MS, times));
+};
+
+test.each([
+  ['100 of few points, waited for: 64 are on their way', 100, 2, false, 65],
+  ['20 of many points, waited for: eight are', 20, 10_000, false, 9],
+  ['100 at hand, those of one time', 100, 2, true, 1],
+])('a long range never holds all rows open: %s', async (_, rowTimes, points, areAtHand, most) => {
+  const { store, open } = storeOf(10_000, () => areAtHand);
+  expect(await merged(store, longRange(rowTimes, points))).toBe(rowTimes * points);
   expect(open.most).toBe(most);
+});
+
+test('a page is as small as the rows of one time need it, not those of all', async () => {
+  const { store } = storeOf(10_000);
+  const asked = new Set<number | undefined>();
+  const asking: SeriesStore = {
+    ...store,
+    readRow(row, options) {
+      asked.add(options.pagePoints);
+      return store.readRow(row, options);
+    },
+  };
+  await merged(asking, longRange(1_000, 1));
+  expect([...asked]).toEqual([3_076]);
+  asked.clear();
+  const ofOneTime = Array.from({ length: 1_000 }, (_, pad) => rowOf(0, [[pad % SPAN_MS, 1]], pad));
+  await merged(asking, ofOneTime);
+  expect([...asked]).toEqual([200]);
 });
 
 test.each([

@@ -29,10 +29,11 @@ const PAGE_POINTS_MAX = 5_000;
 const PAGE_POINTS_MIN = 50;
 /** With more rows their pages are so small that most of a page's work would be for few points. */
 const COLUMN_ROWS_MAX = 1_000;
-/** First pages asked for at once. */
-const ROWS_OPENED_AT_ONCE = 64;
-/** Rows under way although the stream has not reached them, where it has reached fewer. */
-const ROWS_AHEAD = 8;
+/** First pages on their way at once. */
+const ROWS_AHEAD_MAX = 64;
+/** The same of rows that the stream has not reached, of however many points; more while they are fewer than these together. */
+const ROWS_AHEAD_MIN = 8;
+const POINTS_AHEAD = 40_000;
 
 export interface MergeTaker {
   /** A row that has points, before any of them comes. */
@@ -51,9 +52,14 @@ export class RowMerge {
   readonly #range: RowReadOptions;
   readonly #heap: CursorHeap;
   readonly #started = new Set<Cursor>();
-  /** Opened ahead of `run`, in the order of `#waiting`. */
-  #ahead: Cursor[] = [];
+  /** Those that are open at once, by the row time that has most. */
+  readonly #rowsAtOnce: number;
+  /** Opened and not taken yet, in the order of `#waiting`. */
+  readonly #ahead: Cursor[] = [];
   #next = 0;
+  /** First pages so far, and their points. */
+  #pages = 0;
+  #points = 0;
 
   constructor(store: SeriesStore, rows: readonly StoredRow[], options: MergeOptions) {
     this.#store = store;
@@ -61,8 +67,10 @@ export class RowMerge {
     this.#isDescending = options.order === 'descending';
     this.#waiting = rows.toSorted((a, b) => this.#earliest(a) - this.#earliest(b));
     this.#heap = heapOf(options.order);
+    this.#rowsAtOnce = this.#mostOfOneTime();
+    const held = Math.min(rows.length, this.#rowsAtOnce + ROWS_AHEAD_MAX);
     // Each row may hold a page and the next one.
-    const share = Math.floor(HELD_POINTS / Math.max(1, rows.length) / 2);
+    const share = Math.floor(HELD_POINTS / Math.max(1, held) / 2);
     const pagePoints = Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
     const { fromMs, toMs, order, limit, columns } = options;
     this.#range = {
@@ -75,7 +83,7 @@ export class RowMerge {
   prefetch(): number {
     const [first] = this.#waiting;
     if (first === undefined || this.#next > 0) return 0;
-    this.#ahead = this.#openUpTo(this.#earliest(first), ROWS_OPENED_AT_ONCE);
+    this.#openUpTo(this.#earliest(first), ROWS_AHEAD_MAX);
     return this.#ahead.length;
   }
 
@@ -91,7 +99,7 @@ export class RowMerge {
     try {
       await this.#openDue(taker);
       const { numbers } = taker;
-      if (numbers !== undefined && !this.#isDescending && this.#waiting.length <= COLUMN_ROWS_MAX) {
+      if (numbers !== undefined && !this.#isDescending && this.#rowsAtOnce <= COLUMN_ROWS_MAX) {
         await this.#runNumbers(taker, numbers);
         return;
       }
@@ -119,7 +127,7 @@ export class RowMerge {
     const { turns, room: merge = new NumberMerge() } = this.#options;
     while (this.#heap.least !== undefined) {
       const cursors = this.#heap.drain();
-      const following = this.#waiting[this.#next];
+      const following = this.#following;
       let untilMs = following === undefined ? Infinity : this.#earliest(following) - 1;
       for (const cursor of cursors) untilMs = Math.min(untilMs, cursor.pageEndMs);
       const counts = cursors.map((cursor) => cursor.countUpTo(untilMs));
@@ -151,8 +159,12 @@ export class RowMerge {
     await Promise.allSettled(open.map((cursor) => cursor.close()));
   }
 
+  get #following(): StoredRow | undefined {
+    return this.#ahead[0]?.row ?? this.#waiting[this.#next];
+  }
+
   #isDue(): boolean {
-    const following = this.#waiting[this.#next];
+    const following = this.#following;
     if (following === undefined) return false;
     const { least } = this.#heap;
     return least === undefined || this.#earliest(following) <= this.#rank(least);
@@ -160,35 +172,34 @@ export class RowMerge {
 
   /** Everything that may hold a point before the least one so far has to be looked into first. */
   async #openDue(taker: MergeTaker): Promise<void> {
-    for (;;) {
-      let due = this.#ahead;
-      this.#ahead = [];
-      if (due.length === 0) {
-        const candidate = this.#waiting[this.#next];
-        if (candidate === undefined) return;
-        const { least } = this.#heap;
-        const boundary = least === undefined ? this.#earliest(candidate) : this.#rank(least);
-        due = this.#openUpTo(boundary, ROWS_OPENED_AT_ONCE);
-        if (due.length === 0) return;
-        // Series of few points: asked for one time after another, each row costs a wait.
-        if (due[0]?.isAtHand === false)
-          due.push(...this.#openUpTo(Infinity, ROWS_AHEAD - due.length));
+    while (this.#isDue()) {
+      if (this.#ahead.length === 0) this.#openUpTo(Infinity, 1);
+      const cursor = this.#ahead.shift() as Cursor;
+      // Series of few points: asked for one time after another, each row costs a wait.
+      if (!cursor.isAtHand) this.#openAhead(this.#earliest(cursor.row));
+      const coming = this.#turnPage(cursor);
+      if (coming !== undefined) await coming;
+      this.#pages++;
+      this.#points += cursor.pagePoints;
+      if (cursor.isDone) {
+        this.#started.delete(cursor);
+        continue;
       }
-      for (const cursor of due) {
-        const coming = this.#turnPage(cursor);
-        if (coming !== undefined) await coming;
-        // In place of the one that has come, so that there are always as many under way.
-        const least = this.#heap.least;
-        const boundary = least === undefined ? this.#earliest(cursor.row) : this.#rank(least);
-        due.push(...this.#openUpTo(boundary, 1));
-        if (cursor.isDone) {
-          this.#started.delete(cursor);
-          continue;
-        }
-        taker.row(cursor.row);
-        this.#heap.push(cursor);
-      }
+      taker.row(cursor.row);
+      this.#heap.push(cursor);
     }
+  }
+
+  /** In place of rows that were taken; many at once, because a store may read them together. */
+  #openAhead(dueUpTo: number): void {
+    const most = Math.min(ROWS_AHEAD_MAX, Math.max(ROWS_AHEAD_MIN, this.#rowsWithin(POINTS_AHEAD)));
+    if (this.#ahead.length <= most / 2) this.#openUpTo(Infinity, most);
+    if (this.#ahead.length <= ROWS_AHEAD_MAX / 2) this.#openUpTo(dueUpTo, ROWS_AHEAD_MAX);
+  }
+
+  /** How many rows have as many points, by those so far. */
+  #rowsWithin(points: number): number {
+    return this.#points === 0 ? 0 : Math.floor((points * this.#pages) / this.#points);
   }
 
   /** To be waited for when it gives something: for the page, or for others to have their turn after one that was at hand. */
@@ -196,19 +207,30 @@ export class RowMerge {
     return cursor.nextPage() ?? this.#options.turns.points(cursor.pagePoints);
   }
 
-  #openUpTo(boundary: number, most: number): Cursor[] {
-    const opened: Cursor[] = [];
+  /** Until so many are ahead. */
+  #openUpTo(boundary: number, most: number): void {
     const range = this.#range;
-    while (opened.length < most) {
+    while (this.#ahead.length < most) {
       const row = this.#waiting[this.#next];
-      if (row === undefined || this.#earliest(row) > boundary) break;
+      if (row === undefined || this.#earliest(row) > boundary) return;
       this.#next++;
       const pages = this.#store.readRowAtHand?.(row, range) ?? this.#store.readRow(row, range);
       const cursor = new Cursor(pages, row, this.#options.columns);
       this.#started.add(cursor);
-      opened.push(cursor);
+      this.#ahead.push(cursor);
     }
-    return opened;
+  }
+
+  /** Rows of which a point of one may come before a point of another. */
+  #mostOfOneTime(): number {
+    const { rowSpanMs } = this.#store.spec;
+    let [most, from] = [0, 0];
+    for (const [i, row] of this.#waiting.entries()) {
+      const earliest = this.#earliest(row);
+      while (this.#earliest(this.#waiting[from] as StoredRow) <= earliest - rowSpanMs) from++;
+      most = Math.max(most, i - from + 1);
+    }
+    return most;
   }
 
   #earliest({ row }: StoredRow): number {
