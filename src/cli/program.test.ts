@@ -108,6 +108,9 @@ describe('usage', () => {
     [['up', '--roles', 'engin'], 'did you mean engine?'],
     [['topics', '--url', 'nonsense'], '--url: expected an address'],
     [['topics', 'extra'], 'too many arguments'],
+    [['compare-kairos', 'localhost:1', 'http://b'], 'localhost:1 is no address'],
+    [['compare-kairos', 'http://a', 'http://u:%zz@b'], 'http://…@b is no address'],
+    [['compare-kairos', 'http://a', 'http://b', '--from', '5', '--to', '5'], '--to must be later'],
   ])('%j is wrong usage, and says so', async (words, message) => {
     const { code, err, out } = await run(words).done;
     expect(err).toContain(message);

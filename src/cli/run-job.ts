@@ -112,10 +112,10 @@ async function follow({ terminal }: CliContext, jobs: Jobs, id: string): Promise
 /** `copy-influx: 12000 of 50000 points, 4 of 24 units, 3512 points/s, 11 s left`. */
 export function lineOf(job: JobView): string {
   const { kind, state, progress, units, noun, perSecond, etaMs, error } = job;
-  if (state === 'planning') return `${kind}: planning, ${units.total} units so far`;
+  const trouble = error === null ? '' : `; ${error.message}`;
+  if (state === 'planning') return `${kind}: planning, ${units.total} units so far${trouble}`;
   const rate = perSecond === null ? '' : `, ${Math.round(perSecond)} ${noun}/s`;
   const eta = etaMs === null ? '' : `, ${Math.round(etaMs / 1_000)} s left`;
-  const trouble = error === null ? '' : `; ${error.message}`;
   return `${kind}: ${progress.done} of ${progress.total} ${noun}, ${units.done} of ${units.total} units${rate}${eta}${trouble}`;
 }
 

@@ -41,7 +41,11 @@ beforeAll(async () => {
     await store.write(both);
   }
   await a.store.write([point('m', T + 2, 1n), point('m', T + 30 * HOUR, 1n), point('a', T, 1n)]);
+  const awkward = { 'a,b': 'c, d=e' };
+  await a.store.write([point('m', T + 3, 10_000_000n), point('m', T + 4, 1n, awkward)]);
   await b.store.write([
+    point('m', T + 3, 1e7),
+    point('m', T + 4, 1n, { 'a,b': 'c', d: 'e' }),
     point('m', T, 2n ** 53n + 1n),
     point('m', T + 2, 1n, { host: 'a', dc: 'x' }),
     point('m', T + 30 * HOUR, 1.5),
@@ -66,7 +70,10 @@ const expected = [
   'm {dc=x, host=a} 2023-11-14T22:13:20.002Z: A nothing, B 1',
   'm {host=a} 2023-11-14T22:13:20.000Z: A 2.5 and 9007199254740992, B 2.5 and 9007199254740993',
   'm {host=a} 2023-11-14T22:13:20.002Z: A 1, B nothing',
+  'm {host=a} 2023-11-14T22:13:20.003Z: A 10000000, B 10000000.0',
   'm {host=a} 2023-11-16T04:13:20.000Z: A 1, B 1.5',
+  'm {"a,b"="c, d=e"} 2023-11-14T22:13:20.004Z: A 1, B nothing',
+  'm {"a,b"=c, d=e} 2023-11-14T22:13:20.004Z: A nothing, B 1',
 ].sort();
 
 /** Puts the job down after so many differences, as a death would. */
@@ -99,11 +106,11 @@ async function compare(directory: string, downAfter = Number.POSITIVE_INFINITY) 
   }
 }
 
-test('every difference is found: values, times, series, names, longs beyond 2^53', async () => {
+test('every difference is found: values, types, times, series, names, longs beyond 2^53', async () => {
   const { found, report } = await compare(await temporaryDirectory());
   expect(found.sort()).toEqual(expected);
   expect(report?.state).toBe('done');
-  expect(report?.summary).toEqual([`compared ${100 + 6 + 1} points, 6 differences`]);
+  expect(report?.summary).toEqual([`compared ${100 + 8 + 1} points, 9 differences`]);
 });
 
 test('one that was put down half-way tells the rest, and the report all of it', async () => {

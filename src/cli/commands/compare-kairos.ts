@@ -1,9 +1,10 @@
 /** `tidemark compare-kairos A B`: every difference between the points of two KairosDB servers, as a durable job. */
 import { Command } from 'commander';
+import { messageOf } from '../../model/index.ts';
 import { type CliContext, type SettingsFlags, settingsFrom } from '../context.ts';
 import { type JobFlags, runOf, timeOf, withJob } from '../job-options.ts';
 import { runJob } from '../run-job.ts';
-import { collect, wholeNumber } from '../usage.ts';
+import { collect, UsageError, wholeNumber } from '../usage.ts';
 
 interface Flags extends JobFlags {
   readonly metric?: readonly string[];
@@ -29,7 +30,17 @@ export function compareKairosCommand(context: CliContext): Command {
     json: 'differences as NDJSON, then the report as JSON',
   }).action(async (a: string, b: string, flags: Flags) => {
     const jobs = await import('../../jobs/index.ts');
-    const servers = { a: new jobs.KairosServer(a), b: new jobs.KairosServer(b) };
+    const serverAt = (address: string) => {
+      try {
+        return new jobs.KairosServer(address);
+      } catch (error) {
+        throw new UsageError(messageOf(error));
+      }
+    };
+    const servers = { a: serverAt(a), b: serverAt(b) };
+    const fromMs = (await timeOf('--from', flags.from)) ?? jobs.EARLIEST_MS;
+    const toMs = (await timeOf('--to', flags.to)) ?? jobs.LATEST_MS;
+    if (fromMs >= toMs) throw new UsageError('--to must be later than --from');
     const { stdout } = context.terminal;
     let differences = 0;
     const kind = jobs.compareKairosKind({
@@ -53,8 +64,8 @@ export function compareKairosCommand(context: CliContext): Command {
         a: servers.a.url,
         b: servers.b.url,
         prefixes: flags.metric ?? [],
-        fromMs: (await timeOf('--from', flags.from)) ?? jobs.EARLIEST_MS,
-        toMs: (await timeOf('--to', flags.to)) ?? jobs.LATEST_MS,
+        fromMs,
+        toMs,
         sliceMs: flags.sliceHours * HOUR_MS,
       },
       concurrency: flags.concurrency,

@@ -1,5 +1,6 @@
 /** What differs between the points of two servers, series by series and time by time. */
-import type { Series, Value } from './server.ts';
+import type { Value } from './answer.ts';
+import type { Series } from './server.ts';
 
 export interface Difference {
   readonly metric: string;
@@ -75,7 +76,7 @@ export function differenceText({ metric, series, timestampMs, a, b }: Difference
   return `${metric} {${series}} ${time}: A ${side(a)}, B ${side(b)}`;
 }
 
-/** The same for programs; a long beyond 2^53 is written as text. */
+/** The same for programs; a long beyond 2^53 is written as text, and a whole double that is told from a long. */
 export const differenceJson = (difference: Difference): string =>
   JSON.stringify(difference, (_key, value: unknown) =>
     typeof value === 'bigint' ? String(value) : value,

@@ -1,25 +1,14 @@
 /** A KairosDB to compare, over its REST interface. Errors say whether asking again helps. */
 import { FatalError, messageOf, RetriableError } from '../../model/index.ts';
+import { type Answer, answerOf, namesOf, readAnswer, type Value } from './answer.ts';
 
 /** A longer answer than this means that nobody is there any more. */
 const ANSWER_WITHIN_MS = 300_000;
 
-export type Value = number | bigint | string | null;
-
 export interface Series {
-  /** `host=a, dc=b`, names ascending. */
+  /** `host=a, dc=b`, names ascending; in quotes what would make it ambiguous. */
   readonly name: string;
   readonly values: readonly (readonly [timestampMs: number, value: Value])[];
-}
-
-interface Answer {
-  readonly queries: readonly {
-    readonly sample_size: number;
-    readonly results: readonly {
-      readonly tags: Readonly<Record<string, readonly string[]>>;
-      readonly values: readonly (readonly [number, Value])[];
-    }[];
-  }[];
 }
 
 export interface TimeRange {
@@ -35,15 +24,7 @@ export class KairosServer {
 
   /** `http://user:password@host:8080`; a password without a user is a bearer token. Throws FatalError. */
   constructor(address: string) {
-    let url: URL;
-    try {
-      url = new URL(address);
-    } catch {
-      throw new FatalError(`${address} is no address: write http://HOST:PORT`, {
-        code: 'COMPARE_ADDRESS_INVALID',
-      });
-    }
-    const [user, password] = [url.username, url.password].map(decodeURIComponent);
+    const { url, user, password } = readAddress(address);
     const basic = Buffer.from(`${user}:${password}`).toString('base64');
     this.#headers =
       password === ''
@@ -53,10 +34,8 @@ export class KairosServer {
   }
 
   async metricNames(signal: AbortSignal): Promise<readonly string[]> {
-    const { results } = (await this.#ask('metricnames', undefined, signal)) as {
-      results: readonly string[];
-    };
-    return results;
+    const { where, json } = await this.#ask('metricnames', undefined, signal);
+    return namesOf(where, json);
   }
 
   /** The times of the first and the last point in a range; undefined when there is none. */
@@ -68,7 +47,7 @@ export class KairosServer {
     const edge = async (order: 'asc' | 'desc') => {
       const { queries } = await this.#query(range, { name: metric, limit: 1, order }, signal);
       const times = queries.flatMap(({ results }) =>
-        results.flatMap(({ values }) => values.map(([timestampMs]) => timestampMs)),
+        results.flatMap(({ values = [] }) => values.map(([timestampMs]) => timestampMs)),
       );
       return order === 'asc' ? Math.min(...times) : Math.max(...times);
     };
@@ -98,10 +77,10 @@ export class KairosServer {
     const { queries } = await this.#query(range, { name: metric, group_by: groupBy }, signal);
     return queries.flatMap(({ results }) =>
       results
-        .filter(({ values }) => values.length > 0)
-        .map(({ tags: own, values }) => ({
+        .filter(({ values = [] }) => values.length > 0)
+        .map(({ tags: own, values = [] }) => ({
           name: Object.entries(own)
-            .map(([name, [value]]) => `${name}=${value}`)
+            .map(([name, [value = '']]) => `${word(name)}=${word(value)}`)
             .sort()
             .join(', '),
           values,
@@ -121,10 +100,15 @@ export class KairosServer {
       time_zone: 'UTC',
       metrics: [metric],
     };
-    return (await this.#ask(path, JSON.stringify(body), signal)) as Answer;
+    const { where, json } = await this.#ask(path, JSON.stringify(body), signal);
+    return answerOf(where, json);
   }
 
-  async #ask(path: string, body: string | undefined, signal: AbortSignal): Promise<unknown> {
+  async #ask(
+    path: string,
+    body: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly where: string; readonly json: unknown }> {
     const where = `${this.url}/api/v1/${path}`;
     const late = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
     let response: Response;
@@ -144,7 +128,7 @@ export class KairosServer {
         cause: error,
       });
     }
-    if (response.ok) return readAnswer(where, text);
+    if (response.ok) return { where, json: readAnswer(where, text) };
     const message = `${where} answers ${response.status}: ${text.slice(0, 500)}`;
     if (response.status >= 500 || response.status === 429) {
       throw new RetriableError(message, { code: 'COMPARE_UNANSWERED' });
@@ -153,20 +137,28 @@ export class KairosServer {
   }
 }
 
-/** Longs that a double can't hold stay exact. */
-function readAnswer(where: string, text: string): unknown {
-  const keepLongs = (_key: string, value: unknown, context?: { source?: string }): unknown =>
-    typeof value === 'number' &&
-    !Number.isSafeInteger(value) &&
-    /^-?\d+$/.test(context?.source ?? '')
-      ? BigInt(context?.source as string)
-      : value;
+const word = (text: string): string => (/^[^\s,="]+$/.test(text) ? text : JSON.stringify(text));
+
+/** What is said of a wrong one must not hold a password. */
+function readAddress(address: string): {
+  readonly url: URL;
+  readonly user: string;
+  readonly password: string;
+} {
+  const shown = address.replace(/^(.*?:\/\/)?.*@/s, '$1…@');
+  const wrong = (what: string) =>
+    new FatalError(`${shown} is no address: ${what}`, { code: 'COMPARE_ADDRESS_INVALID' });
+  const url = URL.parse(address);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw wrong('write http://HOST:PORT or https://HOST:PORT');
+  }
   try {
-    return JSON.parse(text, keepLongs as (key: string, value: unknown) => unknown);
-  } catch (error) {
-    throw new FatalError(`${where} does not answer with JSON: is it a KairosDB?`, {
-      code: 'COMPARE_REFUSED',
-      cause: error,
-    });
+    return {
+      url,
+      user: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+    };
+  } catch {
+    throw wrong('a % in the user or password is written %25');
   }
 }
