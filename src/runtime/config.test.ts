@@ -204,6 +204,9 @@ test('listening to others without tokens is warned of', () => {
   expect(open.warnings.join()).toContain('set TIDEMARK_TOKENS');
   expect(load({ flags: { host: '0.0.0.0', tokens: 'a' } }).warnings).toEqual([]);
   expect(load({ flags: { host: '0.0.0.0', roles: 'engine' } }).warnings).toEqual([]);
+  for (const roles of ['ingest', 'query']) {
+    expect(load({ flags: { host: '0.0.0.0', roles } }).warnings).toHaveLength(1);
+  }
   for (const host of ['127.0.0.1', '127.8.8.8', '::1', 'localhost'])
     expect(isLoopback(host)).toBe(true);
   for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example.com']) {

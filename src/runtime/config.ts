@@ -221,6 +221,16 @@ function parseValue(setting: Setting, given: Given): string | number | boolean |
   }
 }
 
+/** What is wrong with a value for a setting: `expected …, got …`; undefined when nothing is. */
+export function settingFault(path: string, value: unknown): string | undefined {
+  try {
+    parseValue(byPath.get(path) as Setting, { value, origin: '', name: path });
+    return undefined;
+  } catch (error) {
+    return messageOf(error).slice(`${path}: `.length);
+  }
+}
+
 function checkWord(setting: Setting, word: string, name: string): void {
   if (setting.words === undefined || setting.words.includes(word)) return;
   throw invalid(
@@ -321,7 +331,7 @@ function warningsOf(
     }
   }
   if (
-    settings.roles.includes('api') &&
+    settings.roles.some((role) => ['api', 'ingest', 'query'].includes(role)) &&
     settings.tokens.length === 0 &&
     !isLoopback(settings.host)
   ) {

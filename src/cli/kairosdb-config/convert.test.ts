@@ -93,15 +93,66 @@ kairosdb.queries.regex_prefix = "regex:"
     const told = findings.map(({ line, key, kind }) => `${line} ${key.slice(9)} ${kind}`);
     expect(told).toEqual([
       '10 jetty.address note',
-      '19 datastore.cassandra.datapoint_ttl wrong',
-      '27 datastore.cassandra.write_cluster.write_consistency_level todo',
+      '19 datastore.cassandra.datapoint_ttl todo',
       '29 datastore.cassandra.write_cluster.auth.user_name todo',
       '30 datastore.cassandra.write_cluster.auth.password todo',
-      '38 health.healthyResponseCode todo',
       '39 jetty.prot unknown',
     ]);
     expect(JSON.stringify(findings)).not.toContain('hunter2');
     expect(findings.at(-1)?.message).toContain('did you mean kairosdb.jetty.port?');
+  });
+
+  test('says nothing of what is off, or as it is here anyway', () => {
+    const { config, findings } = convert(`kairosdb {
+      jetty.address: "127.0.0.1"
+      service: { filter: "", carbon: "<disabled>" }
+      filter: { list: [], prefix: [], regex: [] }
+      demo.metric_name: "demo_data"
+      health.healthyResponseCode: 204
+      datastore.cassandra.force_default_datapoint_ttl: false
+      datastore.cassandra.write_cluster: {
+        cql_host_list: ["c1"]
+        replication: "{'class': 'SimpleStrategy','replication_factor' : 1}"
+        read_consistency_level: "ONE"
+      }
+    }`);
+    expect(findings).toEqual([]);
+    load(config);
+    const other = convert(`kairosdb {
+      service.filter: "org.kairosdb.filter.FilterModule"
+      filter.list: ["a"]
+      health.healthyResponseCode: 200
+      datastore.cassandra.align_datapoint_ttl_with_timestamp: true
+      datastore.cassandra.write_cluster: { use_ssl: true, read_consistency_level: "QUORUM" }
+    }`);
+    expect(other.findings.map(({ kind }) => kind)).toEqual(Array(6).fill('todo'));
+  });
+
+  test('with values that are none here either has settings that are right, and says which', () => {
+    const { config, findings } = convert(`kairosdb {
+      jetty: { port: 99999, address: "" }
+      telnetserver.port: -1
+      datastore.concurrentQueryThreads: 0
+      log.queries.greater_than: 999999999
+    }`);
+    expect(config).toEqual({ rollups: { enabled: false } });
+    expect(findings.map(({ key, kind, message }) => `${key.slice(9)} ${kind}: ${message}`)).toEqual(
+      [
+        'jetty.port wrong: port: expected a whole number from 0 to 65535, got 99999',
+        'jetty.address wrong: host: expected a text, got ""',
+        'telnetserver.port wrong: telnet.port: expected a whole number from 0 to 65535, got -1',
+        'datastore.concurrentQueryThreads wrong: queries.atOnceMax: expected a whole number from 1 to 10000, got 0',
+        'log.queries.greater_than wrong: queries.slowMs: expected a whole number from 0 to 86400000, got 999999999000',
+      ],
+    );
+  });
+
+  test('with Cassandra and no host means the one beside it, never the embedded store', () => {
+    const { config, findings } = convert(
+      'kairosdb.service.datastore: "org.kairosdb.datastore.cassandra.CassandraModule"',
+    );
+    expect(config).toMatchObject({ cassandra: { hosts: ['localhost'] } });
+    expect(findings.map(({ line, kind }) => [line, kind])).toEqual([[1, 'note']]);
   });
 
   test('with older clusters and indexed tags keeps both', () => {

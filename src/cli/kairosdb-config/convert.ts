@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { FatalError, messageOf } from '../../model/index.ts';
-import { nearest } from '../../runtime/index.ts';
+import { nearest, settingFault } from '../../runtime/index.ts';
 import { type ConfigEntry, readHocon, readProperties } from './hocon.ts';
 import { collected, knownKeys, NotTranslated, ruleOf } from './mapping.ts';
 
@@ -65,29 +65,45 @@ export function convert(entries: ReadonlyMap<string, ConfigEntry>): Converted {
       try {
         const given = Object.entries(rule.to(value, key));
         for (const [path, setting] of given) {
+          const fault = settingFault(path, setting);
+          if (fault !== undefined) throw new NotTranslated(`${path}: ${fault}`);
           const before = collected.has(path) ? settings.get(path) : undefined;
           settings.set(path, Array.isArray(before) ? before.concat(setting) : setting);
         }
         if (given.length === 0) needless++;
         else taken++;
-        if (rule.note !== undefined) tell('note', rule.note);
+        const note = rule.note?.(value);
+        if (note !== undefined) tell('note', note);
       } catch (error) {
         if (!(error instanceof NotTranslated)) throw error;
-        tell('wrong', error.message);
+        tell(error.kind, error.message);
       }
     }
   }
-  settle(entries, settings);
+  settle(entries, settings, findings);
   return { config: nest(settings), findings, taken, needless };
 }
 
 /** Keys that mean something only together. */
-function settle(entries: ReadonlyMap<string, ConfigEntry>, settings: Map<string, unknown>): void {
-  const given = (key: string) => entries.get(`kairosdb.${key}`)?.value;
+function settle(
+  entries: ReadonlyMap<string, ConfigEntry>,
+  settings: Map<string, unknown>,
+  findings: Finding[],
+): void {
+  const entry = (key: string) => entries.get(`kairosdb.${key}`);
+  const given = (key: string) => entry(key)?.value;
   const datastore = given('service.datastore');
   // The shipped file names Cassandra's host also where H2 is used; no name of a datastore is 1.2's Cassandra.
   if (typeof datastore === 'string' && /H2Module$/.test(datastore)) {
     for (const path of settings.keys()) if (path.startsWith('cassandra.')) settings.delete(path);
+  }
+  if (typeof datastore === 'string' && /CassandraModule$/.test(datastore)) {
+    const { file, line } = entry('service.datastore') as ConfigEntry;
+    if (!settings.has('cassandra.hosts')) {
+      settings.set('cassandra.hosts', ['localhost']);
+      const message = 'no host is named: KairosDB takes localhost';
+      findings.push({ file, line, key: 'kairosdb.service.datastore', kind: 'note', message });
+    }
   }
   // Switched off wins over a threshold, whichever comes first.
   if (String(given('log.queries.enable')) === 'false') settings.set('queries.slowMs', 0);

@@ -2,16 +2,24 @@
  * KairosDB's keys (1.2 and 1.3, without `kairosdb.`) and what becomes of each: a setting of ours, nothing because ours
  * does it anyway, or something to be done by hand.
  */
+import { isLoopback } from '../../runtime/index.ts';
 import type { ConfigValue } from './hocon.ts';
 
-/** A value that has no counterpart, or is none. */
-export class NotTranslated extends Error {}
+/** A value that is none, or (`todo`) that has no counterpart. */
+export class NotTranslated extends Error {
+  readonly kind: 'wrong' | 'todo';
+
+  constructor(message: string, kind: 'wrong' | 'todo' = 'wrong') {
+    super(message);
+    this.kind = kind;
+  }
+}
 
 /** Settings by dotted path. Throws NotTranslated when the value is no good. */
 type Translate = (value: ConfigValue, key: string) => Readonly<Record<string, unknown>>;
 
 export type Rule =
-  | { readonly to: Translate; readonly note?: string }
+  | { readonly to: Translate; readonly note?: (value: ConfigValue) => string | undefined }
   /** Nothing has to be done: why. */
   | { readonly always: string }
   /** There is no counterpart: what to do. */
@@ -43,6 +51,17 @@ const text = (path: string): Rule => ({ to: (value) => ({ [path]: textOf(value) 
 const int = (path: string, scale = 1): Rule => ({
   to: (value) => ({ [path]: intOf(value) * scale }),
 });
+/** Nothing while it says what ours does anyway, else something to do. */
+const unless = (isOurs: (value: ConfigValue) => boolean, what: string): Rule => ({
+  to: (value) => {
+    if (isOurs(value)) return {};
+    throw new NotTranslated(what, 'todo');
+  },
+});
+const unlessText = (ours: string, what: string): Rule =>
+  unless((value) => textOf(value).trim().toUpperCase() === ours.toUpperCase(), what);
+const unlessEmpty = (what: string): Rule => unless((value) => listOf(value).length === 0, what);
+const unlessOff = (what: string): Rule => unless(isOff, what);
 const always = (why: string): Rule => ({ always: why });
 const todo = (what: string): Rule => ({ todo: what });
 
@@ -104,13 +123,17 @@ const driver = always('the driver opens and sizes its connections by itself');
 const queue = always('points go through the durable log, whose batches size themselves');
 const secret = (name: string) =>
   todo(`a secret, not printed: set ${name}, or ${name}_FILE to a file that holds it`);
-const ttl = todo('no default time to live: send ttl with the points');
+const NO_TTL = 'no default time to live: send ttl with the points';
+const forcedTtl = unless((value) => !isTrue(value), NO_TTL);
 
 /** What a cluster's keys mean, with `write_cluster.` before them in 1.3 and without in 1.2. */
+const ONE_COPY = '{class:SimpleStrategy,replication_factor:1}';
+
 const cluster: Readonly<Record<string, Rule>> = {
   name: always('a label'),
   keyspace: text('cassandra.keyspace'),
-  replication: todo(
+  replication: unless(
+    (value) => textOf(value).replaceAll(/["'\s]/g, '') === ONE_COPY,
     'only for a new keyspace: make it yourself before `tidemark setup` if it is not one copy',
   ),
   cql_host_list: { to: (value) => ({ 'cassandra.hosts': listOf(value) }) },
@@ -118,8 +141,8 @@ const cluster: Readonly<Record<string, Rule>> = {
   local_datacenter: {
     to: (value) => (textOf(value) === '' ? {} : { 'cassandra.datacenter': textOf(value) }),
   },
-  read_consistency_level: todo('reads are at ONE, as KairosDB’s default'),
-  write_consistency_level: todo('writes are at QUORUM, as KairosDB’s default'),
+  read_consistency_level: unlessText('ONE', 'reads are at ONE, as KairosDB’s default'),
+  write_consistency_level: unlessText('QUORUM', 'writes are at QUORUM, as KairosDB’s default'),
   protocol_compression: driver,
   request_retry_count: always('reads are tried three times, writes until they succeed'),
   'connections_per_host.local.core': driver,
@@ -136,6 +159,7 @@ const cluster: Readonly<Record<string, Rule>> = {
       if (isTrue(value))
         throw new NotTranslated(
           'TLS to Cassandra is not offered: put a TLS proxy beside this process',
+          'todo',
         );
       return {};
     },
@@ -160,29 +184,36 @@ const known: Readonly<Record<string, Rule>> = {
     'metrics are at /metrics, for Prometheus; none are written into the store',
   ),
   'service.health': always('/api/v1/health is always there'),
-  'service.filter': todo('points are not filtered by name: filter where they are sent'),
-  'service.oauth': todo('OAuth 1 is not offered: set TIDEMARK_TOKENS and send bearer tokens'),
+  'service.filter': unlessOff('points are not filtered by name: filter where they are sent'),
+  'service.oauth': unlessOff('OAuth 1 is not offered: set TIDEMARK_TOKENS and send bearer tokens'),
   'service.datastore': {
     to: (value) => {
       const name = textOf(value);
       if (/CassandraModule$/.test(name) || /H2Module$/.test(name)) return {};
       throw new NotTranslated(
         `there is no datastore ${name}: Cassandra, or the embedded store when no host is named`,
+        'todo',
       );
     },
   },
+  'service.demo': unlessOff('use `tidemark simulate` or `tidemark demo`'),
+  'service.blast': unlessOff('use `tidemark simulate`'),
   'service.rollups': { to: (value) => ({ 'rollups.enabled': !isOff(value) }) },
   'rollups.server_assignment.check_update_delay_millseconds': int('rollups.checkIntervalMs'),
   'jetty.port': {
     to: (value) => {
       if (intOf(value) === 0)
-        throw new NotTranslated('0 turned plain HTTP off; here it means any free port: name one');
+        throw new NotTranslated(
+          '0 turned plain HTTP off; here it means any free port: name one',
+          'todo',
+        );
       return { port: intOf(value) };
     },
   },
   'jetty.address': {
     to: (value) => ({ host: textOf(value) }),
-    note: 'set TIDEMARK_TOKENS before others can reach it',
+    note: (value) =>
+      isLoopback(textOf(value)) ? undefined : 'set TIDEMARK_TOKENS before others can reach it',
   },
   'jetty.socket_idle_timeout': always('connections are kept as long as Node keeps them'),
   'jetty.static_web_root': always('the dashboard is built in'),
@@ -205,7 +236,7 @@ const known: Readonly<Record<string, Rule>> = {
   'jetty.auth_module_name': todo('JAAS is not offered: set TIDEMARK_TOKENS and send bearer tokens'),
   'jetty.basic_auth.user': todo('basic authentication is not offered: set TIDEMARK_TOKENS'),
   'jetty.basic_auth.password': secret('TIDEMARK_TOKENS'),
-  'health.healthyResponseCode': todo('health/check answers 204'),
+  'health.healthyResponseCode': unlessText('204', 'health/check answers 204'),
   'telnetserver.port': int('telnet.port'),
   'telnetserver.address': text('telnet.host'),
   'telnetserver.max_command_size': always('lines may have 1,024 bytes, as KairosDB’s default'),
@@ -221,9 +252,9 @@ const known: Readonly<Record<string, Rule>> = {
   ),
   'queue_processor.page_size': queue,
   'ingest_executor.thread_count': queue,
-  'filter.list': todo('points are not filtered by name'),
-  'filter.prefix': todo('points are not filtered by name'),
-  'filter.regex': todo('points are not filtered by name'),
+  'filter.list': unlessEmpty('points are not filtered by name'),
+  'filter.prefix': unlessEmpty('points are not filtered by name'),
+  'filter.regex': unlessEmpty('points are not filtered by name'),
   'datastore.concurrentQueryThreads': int('queries.atOnceMax'),
   'datastore.h2.database_path': todo(
     'the embedded store has a format of its own: copy the points over HTTP',
@@ -231,13 +262,13 @@ const known: Readonly<Record<string, Rule>> = {
   'queries.regex_prefix': {
     to: (value) => {
       if (textOf(value) !== 'regex:')
-        throw new NotTranslated('the prefix is regex: and can’t be changed');
+        throw new NotTranslated('the prefix is regex: and can’t be changed', 'todo');
       return {};
     },
   },
   'queries.return_query_in_response': {
     to: (value) => {
-      if (isTrue(value)) throw new NotTranslated('original_query is not answered');
+      if (isTrue(value)) throw new NotTranslated('original_query is not answered', 'todo');
       return {};
     },
   },
@@ -259,7 +290,7 @@ const known: Readonly<Record<string, Rule>> = {
   'datapoints.factory.string': {
     to: (value) => {
       if (/Snappy/.test(textOf(value)))
-        throw new NotTranslated('strings packed with Snappy are not read');
+        throw new NotTranslated('strings packed with Snappy are not read', 'todo');
       return {};
     },
   },
@@ -267,9 +298,9 @@ const known: Readonly<Record<string, Rule>> = {
     'claims of rollup tasks last a minute',
   ),
   'host_service_manager.inactive_time_seconds': always('claims of rollup tasks last a minute'),
-  'datastore.cassandra.datapoint_ttl': { to: (value) => zeroOr(value, ttl) },
-  'datastore.cassandra.force_default_datapoint_ttl': ttl,
-  'datastore.cassandra.align_datapoint_ttl_with_timestamp': ttl,
+  'datastore.cassandra.datapoint_ttl': unless((value) => intOf(value) === 0, NO_TTL),
+  'datastore.cassandra.force_default_datapoint_ttl': forcedTtl,
+  'datastore.cassandra.align_datapoint_ttl_with_timestamp': forcedTtl,
   'datastore.cassandra.row_key_cache_size': always(
     'what is indexed is remembered within a bound of its own',
   ),
@@ -305,15 +336,15 @@ const byPrefix: readonly (readonly [prefix: string, rule: Rule])[] = [
   ['datastore.cassandra.hector.', todo('Thrift is gone: name CQL hosts in cassandra.hosts')],
   ['datastore.remote.', todo('forwarding to another KairosDB is not offered')],
   ['service_folder.', todo('plugins are not loaded')],
-  ['service.', todo('plugins are not loaded')],
+  ['service.', unlessOff('plugins are not loaded')],
   ['datapoints.factory.', todo('only long, double and string are there')],
   ['eventbus.filter.priority.', always('there are no filters')],
   ['metrics.custom_tags.', todo('add labels where Prometheus scrapes')],
   ['qos.', todo('see http.requestsPerMinuteMax and queries.atOnceMax')],
   ['oauth.consumer.', secret('TIDEMARK_TOKENS')],
   ['carbon.', todo('Graphite is not taken: send to /api/v1/datapoints or telnet')],
-  ['demo.', todo('use `tidemark simulate` or `tidemark demo`')],
-  ['blast.', todo('use `tidemark simulate`')],
+  ['demo.', always('only service.demo read it')],
+  ['blast.', always('only service.blast read it')],
 ];
 
 /** undefined: KairosDB knows no such key either. */
@@ -333,9 +364,4 @@ export const knownKeys: readonly string[] = [
 
 function isOff(value: ConfigValue): boolean {
   return value === '' || value === '<disabled>';
-}
-
-function zeroOr(value: ConfigValue, rule: Rule): Readonly<Record<string, unknown>> {
-  if (intOf(value) === 0) return {};
-  throw new NotTranslated('todo' in rule ? rule.todo : 'no counterpart');
 }
