@@ -10,13 +10,16 @@ declare module 'fastify' {
   }
 }
 
-/** Probes must work without a secret. */
+/** Probes must work without a secret, and however often others ask. */
 const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/health',
   '/ready',
   '/api/v1/health/check',
   '/api/v1/health/status',
 ]);
+export const isProbe = ({ url }: FastifyRequest): boolean =>
+  OPEN_PATHS.has(url.replace(/\/?(?:\?.*)?$/s, ''));
+
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function guardAccess(
@@ -25,9 +28,7 @@ export function guardAccess(
 ): void {
   const { tokens, corsOrigins } = options;
   app.addHook('onRequest', async (request) => {
-    const isOpen =
-      request.routeOptions.config.open === true ||
-      OPEN_PATHS.has(request.url.replace(/\/?(?:\?.*)?$/s, ''));
+    const isOpen = request.routeOptions.config.open === true || isProbe(request);
     if (tokens.length > 0 && !isOpen) {
       requireToken(request, tokens);
     }

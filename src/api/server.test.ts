@@ -592,9 +592,9 @@ describe('the service', () => {
 
   test('too many requests of one client get 429 with Retry-After', async () => {
     await restart({ requestsPerMinuteMax: 2 });
-    await get('/health');
-    await get('/health');
-    const reply = await get('/health');
+    await get('/v1/topics');
+    await get('/v1/topics');
+    const reply = await get('/v1/topics');
     expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
     await expectProblem(Promise.resolve(reply), 'RATE_LIMITED');
   });

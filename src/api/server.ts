@@ -12,7 +12,7 @@ import {
   silentLogger,
   systemClock,
 } from '../runtime/index.ts';
-import { guardAccess } from './access.ts';
+import { guardAccess, isProbe } from './access.ts';
 import { alerts } from './alerts/plugin.ts';
 import { annotations } from './annotations/plugin.ts';
 import { auditChanges } from './audit.ts';
@@ -116,9 +116,19 @@ export async function createServer(
   answerProblems(app, { logger, routes });
   refuseInfinity(app);
 
+  if (corsOrigins.length > 0) {
+    const { default: cors } = await import('@fastify/cors');
+    await app.register(cors, {
+      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+      exposedHeaders: ['location', 'retry-after'],
+    });
+  }
   if (requestsPerMinuteMax > 0) {
     const { default: rateLimit } = await import('@fastify/rate-limit');
     await app.register(rateLimit, {
+      // Below, before anybody is asked for a token: of a route its own hook would come behind that.
+      global: false,
       max: requestsPerMinuteMax,
       timeWindow: '1 minute',
       errorResponseBuilder: (_request, { after }) =>
@@ -127,13 +137,9 @@ export async function createServer(
           `more than ${requestsPerMinuteMax} requests per minute; again in ${after}`,
         ),
     });
-  }
-  if (corsOrigins.length > 0) {
-    const { default: cors } = await import('@fastify/cors');
-    await app.register(cors, {
-      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
-      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
-      exposedHeaders: ['location', 'retry-after'],
+    const limit = app.rateLimit();
+    app.addHook('onRequest', async (request, reply) => {
+      if (!isProbe(request)) await limit.call(app, request, reply);
     });
   }
   guardAccess(app, { tokens, corsOrigins });

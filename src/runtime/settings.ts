@@ -368,7 +368,8 @@ export const settingsSchema = section({
       default: [],
     }),
     requestsPerMinuteMax: whole({
-      description: 'Requests per minute and client address; more get 429. 0: without limit.',
+      description:
+        'Requests per minute and client address; more get 429, all but probes of health. 0: without limit.',
       environment: 'TIDEMARK_REQUESTS_PER_MINUTE_MAX',
       unit: 'requests',
       default: 0,

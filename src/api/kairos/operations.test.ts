@@ -393,6 +393,27 @@ describe('/api/v1', () => {
     expect(((await third.json()) as { errors: string[] }).errors).toHaveLength(1);
   });
 
+  test('counts who guesses at tokens, and no probe', async () => {
+    await listen({}, { requestsPerMinuteMax: 2, tokens: [new Secret('sesame')] });
+    const statusOf = async (path: string, token = 'wrong') =>
+      (await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } })).status;
+    expect(await statusOf('/api/v1/version')).toBe(401);
+    expect(await statusOf('/nowhere')).toBe(401);
+    expect(await statusOf('/api/v1/version')).toBe(429);
+    expect(await statusOf('/api/v1/version', 'sesame')).toBe(429);
+    for (const path of ['/health', '/ready?x=1']) expect(await statusOf(path)).toBe(200);
+    expect(await statusOf('/api/v1/health/check')).toBe(204);
+  });
+
+  test('lets pages that are named change rollup tasks', async () => {
+    await listen({}, { corsOrigins: ['http://grafana.example'] });
+    const preflight = await fetch(`${url}/api/v1/rollups/x`, {
+      method: 'OPTIONS',
+      headers: { origin: 'http://grafana.example', 'access-control-request-method': 'PUT' },
+    });
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('PUT');
+  });
+
   test('may be called from pages anywhere to read, and from named ones to ask by POST', async () => {
     await listen({}, { corsOrigins: ['http://grafana.example'] });
     const answer = await ask(body, { headers: { origin: 'http://grafana.example' } });
