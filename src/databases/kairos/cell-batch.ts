@@ -47,6 +47,15 @@ export class CellBatch {
   ends = new Uint32Array(FIRST_CELLS);
   bytes = Buffer.allocUnsafeSlow(FIRST_CELLS * 8);
 
+  /** What it holds of memory, empty or not. */
+  get roomBytes(): number {
+    const { rowAt, columns, lives, ends, bytes } = this;
+    return [rowAt, columns, lives, ends, bytes].reduce(
+      (sum, { byteLength }) => sum + byteLength,
+      0,
+    );
+  }
+
   startOf(cell: number): number {
     return cell === 0 ? 0 : (this.ends[cell - 1] as number);
   }

@@ -88,6 +88,23 @@ describe('row keys', () => {
     );
   });
 
+  test('keys that are remembered stand as they were made, and hold little more than their own bytes', () => {
+    const keysOf = () =>
+      Array.from({ length: 1_000 }, (_, n) => {
+        const metric = n % 100 === 0 ? `m${n}`.padEnd(9_000, '-') : `m${n}`;
+        const key = row(metric, n, 'kairos_double', { host: `host-${n}` });
+        // What else is made meanwhile comes from Node's pool.
+        Buffer.from(`something else ${n}`.repeat(20));
+        return { key, bytes: encodeRowKey(key) };
+      });
+    const made = keysOf();
+    for (const { key, bytes } of made) expect(decodeRowKey(bytes)).toEqual(key);
+    const held = [...new Set(made.map(({ bytes }) => bytes.buffer))];
+    const heldBytes = held.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const ownBytes = made.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    expect(heldBytes).toBeLessThan(ownBytes + 64 * 1_024);
+  });
+
   test('a cut row key is refused, not misread', () => {
     const whole = encodeRowKey(row('m', 0, 'kairos_long', {}));
     for (let length = 0; length < whole.length; length++) {

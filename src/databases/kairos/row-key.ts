@@ -29,6 +29,25 @@ export function encodeRowKey(row: RowKey): Buffer {
   return encodeRowKeyParts(row.metric, row.rowTimeMs, row.type, formatTags(row.tags));
 }
 
+/**
+ * Keys are cut from stretches of their own: in Node's pool, whose pieces are 64 KiB, much else comes between two keys, and
+ * who remembers a thousand would hold all of it.
+ */
+const STRETCH_BYTES = 16 * 1_024;
+let stretch = Buffer.alloc(0);
+let stretchAt = 0;
+
+function cut(length: number): Buffer {
+  if (length > STRETCH_BYTES / 4) return Buffer.allocUnsafeSlow(length);
+  if (stretchAt + length > stretch.length) {
+    stretch = Buffer.allocUnsafeSlow(STRETCH_BYTES);
+    stretchAt = 0;
+  }
+  const bytes = stretch.subarray(stretchAt, stretchAt + length);
+  stretchAt += length;
+  return bytes;
+}
+
 /** The same with the tag string already made. */
 export function encodeRowKeyParts(
   metric: string,
@@ -38,7 +57,7 @@ export function encodeRowKeyParts(
 ): Buffer {
   const metricBytes = Buffer.byteLength(metric);
   const typeBytes = type === LEGACY_TYPE ? -2 : Buffer.byteLength(type);
-  const bytes = Buffer.allocUnsafe(metricBytes + 11 + typeBytes + Buffer.byteLength(tagString));
+  const bytes = cut(metricBytes + 11 + typeBytes + Buffer.byteLength(tagString));
   let at = bytes.write(metric, 0);
   bytes[at++] = 0;
   at = writeRowTime(bytes, rowTimeMs, at);

@@ -37,6 +37,8 @@ const STORE_ALONE_POINTS = 500;
 /** Batches kept for the next write, and the most bytes of values that one may have then. */
 const SPARE_BATCHES = 4;
 const SPARE_BYTES = 1_024 ** 2;
+/** The most room that one may have for a write that comes when no other is under way. */
+const RESTING_BYTES = 64 * 1_024;
 
 export class PointWriter {
   readonly #rows: WideRows;
@@ -44,7 +46,8 @@ export class PointWriter {
   readonly #clock: Clock;
   readonly #options: WriteOptions;
   readonly #series: SeriesCache;
-  readonly #spares: CellBatch[] = [];
+  #spares: CellBatch[] = [];
+  #underWay = 0;
   #preparing: Promise<unknown> = Promise.resolve();
 
   constructor(rows: WideRows, index: RowIndex, clock: Clock, options: WriteOptions) {
@@ -61,25 +64,35 @@ export class PointWriter {
     spec: RowSpec,
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    const prepared = await this.#inTurn(async () => {
-      const cells = this.#empty();
-      const piece = threadTurns.piece();
-      for (let from = 0; from < points.length; from += PREPARE_POINTS) {
-        if (piece.isOver) await piece.next();
-        signal?.throwIfAborted();
-        this.#prepare(points, from, spec, cells);
-      }
-      if (points.length >= STORE_ALONE_POINTS) await piece.next();
-      return cells;
+    return this.#counted(async () => {
+      const prepared = await this.#inTurn(async () => {
+        const cells = this.#empty();
+        const piece = threadTurns.piece();
+        for (let from = 0; from < points.length; from += PREPARE_POINTS) {
+          if (piece.isOver) await piece.next();
+          signal?.throwIfAborted();
+          this.#prepare(points, from, spec, cells);
+        }
+        if (points.length >= STORE_ALONE_POINTS) await piece.next();
+        return cells;
+      });
+      return this.#store(prepared, spec, signal);
     });
-    return this.#store(prepared, spec, signal);
   }
 
   /** The same for records of packed points; a rejection's index is its record's. */
   async writePacked(
     records: readonly Buffer[],
     spec: RowSpec,
-    { signal, behind }: PackedWriteOptions = {},
+    options: PackedWriteOptions = {},
+  ): Promise<readonly Rejection[]> {
+    return this.#counted(() => this.#writeUndamaged(records, spec, options));
+  }
+
+  async #writeUndamaged(
+    records: readonly Buffer[],
+    spec: RowSpec,
+    { signal, behind }: PackedWriteOptions,
   ): Promise<readonly Rejection[]> {
     const damaged = new Map<number, Rejection>();
     for (;;) {
@@ -149,6 +162,18 @@ export class PointWriter {
     // Only now that it is stored: of a write that failed a store may still read.
     this.#spare(prepared.batch);
     return rejections.length < 2 ? rejections : rejections.sort((a, b) => a.index - b.index);
+  }
+
+  /** Batches of a backlog go from write to write, whatever room they have; what comes to rest gives it back. */
+  async #counted<T>(write: () => Promise<T>): Promise<T> {
+    this.#underWay++;
+    try {
+      return await write();
+    } finally {
+      this.#underWay--;
+      if (this.#underWay === 0)
+        this.#spares = this.#spares.filter(({ roomBytes }) => roomBytes <= RESTING_BYTES);
+    }
   }
 
   #empty(): PreparedCells {

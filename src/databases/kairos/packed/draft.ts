@@ -35,8 +35,8 @@ export interface PackedChunk {
 
 /** A chunk is closed at this size; it may be larger by one point. Small enough for any log, large enough to be cheap. */
 const CHUNK_BYTES = 128 * 1_024;
-/** What a draft keeps for its next user. */
-const KEPT_BYTES = 4 * 1_024 ** 2;
+/** What a draft keeps for its next user: room for a chunk. */
+const KEPT_BYTES = 2 * CHUNK_BYTES;
 const LONG_EXACT = 2 ** 51;
 
 export class PointsDraft {
@@ -113,7 +113,7 @@ export class PointsDraft {
     return undefined;
   }
 
-  /** Copies of what it holds. */
+  /** What it holds, the caller's from then on. */
   take(): PackedChunk[] {
     return this.#parts.flatMap((part) => part.take());
   }
@@ -127,13 +127,13 @@ export class PointsDraft {
 export const isTimestamp = (ms: number): boolean =>
   Number.isInteger(ms) && Math.abs(ms) <= TIMESTAMP_MS_MAX;
 
-/** One partition's blocks, one behind the other. */
+/** One partition's blocks, one behind the other; a chunk is copied out as it closes, so that only one needs room. */
 class Part {
   readonly #partition: number;
+  /** The open chunk, of this length. */
   #buffer = Buffer.allocUnsafeSlow(16 * 1_024);
   #length = 0;
-  #chunks: { readonly start: number; readonly end: number; readonly points: number }[] = [];
-  #chunkStart = 0;
+  #chunks: PackedChunk[] = [];
   #chunkPoints = 0;
   #series: PackedSeries | undefined;
   #type: PackedType = LONG;
@@ -148,7 +148,7 @@ class Part {
 
   /** Makes room for a point of at most `bytes`, in the open block or in a new one. */
   begin(series: PackedSeries, type: PackedType, ttlSeconds: number, bytes: number): void {
-    const full = this.#length - this.#chunkStart >= CHUNK_BYTES;
+    const full = this.#length >= CHUNK_BYTES;
     if (full || series !== this.#series || type !== this.#type || ttlSeconds !== this.#ttlSeconds) {
       this.#endBlock();
       if (full) this.#endChunk();
@@ -199,17 +199,12 @@ class Part {
   take(): PackedChunk[] {
     this.#endBlock();
     this.#endChunk();
-    return this.#chunks.map(({ start, end, points }) => ({
-      partition: this.#partition,
-      points,
-      bytes: Buffer.from(this.#buffer.subarray(start, end)),
-    }));
+    return this.#chunks;
   }
 
   reset(): void {
     this.#length = 0;
     this.#chunks = [];
-    this.#chunkStart = 0;
     this.#chunkPoints = 0;
     this.#series = undefined;
     this.#count = 0;
@@ -225,9 +220,13 @@ class Part {
   }
 
   #endChunk(): void {
-    if (this.#length === this.#chunkStart) return;
-    this.#chunks.push({ start: this.#chunkStart, end: this.#length, points: this.#chunkPoints });
-    this.#chunkStart = this.#length;
+    if (this.#length === 0) return;
+    this.#chunks.push({
+      partition: this.#partition,
+      points: this.#chunkPoints,
+      bytes: Buffer.from(this.#buffer.subarray(0, this.#length)),
+    });
+    this.#length = 0;
     this.#chunkPoints = 0;
   }
 

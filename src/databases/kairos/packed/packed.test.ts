@@ -102,6 +102,9 @@ it('a draft cuts what is large into chunks that are each whole, and starts afres
   expect(chunks.length).toBeGreaterThan(1);
   expect(Math.max(...chunks.map(({ bytes }) => bytes.length))).toBeLessThan(140 * 1_024);
   expect(chunks.reduce((sum, { points }) => sum + points, 0)).toBe(30_000);
+  // They are the caller's: the next request does not touch them.
+  draft.reset();
+  for (let i = 0; i < 30_000; i++) draft.add({ metric: 'n', tags, timestampMs: i, value: 2n });
   const store = await openStore('large');
   await store.writePacked(
     chunks.map((chunk) => recordOf([chunk])),
