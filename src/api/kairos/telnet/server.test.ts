@@ -120,6 +120,27 @@ it('while the log takes nothing the sender waits, and every line comes once it d
   expect(times()).toEqual(Array.from({ length: 100_000 }, (_, i) => i + 1));
 });
 
+it('who sends and never reads is read no further, and is once it reads', {
+  tags: 'heavy',
+}, async () => {
+  const socket = await dial();
+  // More answers than the kernel's buffers hold, with a point now and then to see how far it came.
+  for (let i = 1; i <= 600; i++) socket.write('version\n'.repeat(1_000) + line(i));
+  let before = -1;
+  while (log.taken.length > before) {
+    before = log.taken.length;
+    await systemClock.sleep(300);
+  }
+  expect(before).toBeLessThan(600);
+  let answered = 0;
+  socket.on('data', (bytes) => {
+    answered += bytes.length;
+  });
+  await arrived(600);
+  const wanted = 600_000 * (VERSION_NAME.length + 1);
+  await vi.waitUntil(() => answered === wanted, 20_000);
+});
+
 it('a thousand connections are one stream each', { tags: 'heavy' }, async () => {
   const all = await Promise.all(Array.from({ length: 1_000 }, dial));
   all.forEach((socket, i) => {

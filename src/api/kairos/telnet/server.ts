@@ -112,11 +112,17 @@ class Connection {
     socket.on('data', (piece) => {
       socket.pause();
       this.#working = this.#take(piece as Buffer).then(() => {
-        if (!stopping.aborted) socket.resume();
+        // Who sends and never reads its answers is read no further.
+        if (socket.writableNeedDrain) socket.once('drain', () => this.#readOn());
+        else this.#readOn();
       });
     });
     // Reset by the other side: what came whole is in the log.
     socket.on('error', () => socket.destroy());
+  }
+
+  #readOn(): void {
+    if (!this.#stopping.aborted) this.#socket.resume();
   }
 
   async close(): Promise<void> {
