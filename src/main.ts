@@ -188,7 +188,8 @@ class RunningEngine implements Engine {
     this.#history = openHistory(settings, { rollups, clock, logger });
     const { pointsTopic: topic } = this.#parts;
     const write = kairosWriteOptions;
-    this.#points = new Points({ settings, broker, clock, logger, store, write, topic });
+    const blocked = (name: string) => this.#sinks?.blocked(name);
+    this.#points = new Points({ settings, broker, clock, logger, store, write, blocked, topic });
     const replayed = migratedTopologies(new Set(feeds.map(({ sink }) => sink)));
     const replays = replayKind({
       broker,

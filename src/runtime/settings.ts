@@ -213,7 +213,7 @@ const sinkSettings = section({
   }),
   backlogPolicy: choice(['block', 'drop-oldest'], {
     description:
-      'What happens at a limit of a backlog. block: publishing to what the sink reads is refused (429) until it has caught up. drop-oldest: the oldest records are given up, and counted.',
+      'What happens at a limit of a backlog. block: publishing to what the sink reads is refused (429; KairosDB’s points 503) until it has caught up. drop-oldest: the oldest records are given up, and counted.',
     environment: 'SINK_BACKLOG_POLICY',
     default: 'block',
   }),

@@ -34,6 +34,8 @@ export interface PointsParts {
   readonly logger: Logger;
   readonly store: KairosStore;
   readonly write: WriteOptions;
+  /** Why nothing may be published to a topic now; undefined when it may. */
+  blocked(topic: string): string | undefined;
   /** Default: by the keyspace. */
   readonly topic?: string | undefined;
 }
@@ -94,7 +96,7 @@ export class Points {
 
   /** Opens the way in; makes the topic when it is missing. */
   async open(): Promise<PointLog> {
-    const { broker, clock, write } = this.#parts;
+    const { broker, clock, write, blocked } = this.#parts;
     await broker.createTopics(topicsOf(this.bound.feed));
     const [described] = await broker.describeTopics([this.#topic]);
     this.log = new PointLog({
@@ -104,6 +106,7 @@ export class Points {
       partitions: Math.max(1, described?.partitions.length ?? 1),
       write,
       stored: (partition, offset, signal) => this.#places.reached(partition, offset, signal),
+      blocked: () => blocked(this.#topic),
     });
     return this.log;
   }

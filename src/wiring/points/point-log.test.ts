@@ -79,6 +79,22 @@ it('with too many bytes waiting a request is refused with a time to wait, and ta
   await second;
 });
 
+it('while too much waits for the store nothing is taken, with the reason and a time to wait', async () => {
+  let full: string | undefined = 'kairos.points is behind: 21 points wait, 20 may';
+  const { broker, log, send } = open({ blocked: () => full });
+  const refusal = { code: 'BACKLOG_FULL', retryAfterMs: 5_000 };
+  await expect(send(1)).rejects.toMatchObject({
+    ...refusal,
+    message: expect.stringContaining('kairos.points is behind'),
+  });
+  await expect(log.delete(all)).rejects.toMatchObject(refusal);
+  full = undefined;
+  const taken = send(1);
+  await broker.release();
+  await taken;
+  expect(broker.appends).toHaveLength(1);
+});
+
 it('what the log refuses is refused to all who shared the append, and to nobody else', async () => {
   const { broker, send } = open();
   const refused = [send(1), send(2)];

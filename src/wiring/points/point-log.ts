@@ -32,6 +32,8 @@ export interface PointLogParts {
   >;
   /** Resolves when what stands before `offset` in a partition is in the store; rejects when `signal` aborts. */
   readonly stored: (partition: number, offset: number, signal: AbortSignal) => Promise<void>;
+  /** Why nothing may be added now: too much waits for the store. Default: nothing speaks against it. */
+  readonly blocked?: () => string | undefined;
   /** Bytes not yet durable; with more, requests are refused. Default 32 MiB. */
   readonly waitingBytesMax?: number;
   /** A delete that is not carried out after this long is answered 503; it will be. Default 30 s. */
@@ -51,6 +53,8 @@ const APPEND_BYTES = 2 * 1_024 ** 2;
 /** A record of the log, about. */
 const RECORD_BYTES = 128 * 1_024;
 const RETRY_AFTER_MS = 1_000;
+/** A backlog is looked at every few seconds. */
+const RETRY_BLOCKED_MS = 5_000;
 
 export class PointLog implements KairosIngest {
   readonly draft: PointsDraft;
@@ -131,6 +135,15 @@ export class PointLog implements KairosIngest {
         new RetriableError('this process is stopping: nothing of this request was stored', {
           code: 'INGEST_STOPPING',
           retryAfterMs: RETRY_AFTER_MS,
+        }),
+      );
+    }
+    const full = this.#parts.blocked?.();
+    if (full !== undefined) {
+      return Promise.reject(
+        new RetriableError(`${full}: nothing of this request was stored, send it again`, {
+          code: 'BACKLOG_FULL',
+          retryAfterMs: RETRY_BLOCKED_MS,
         }),
       );
     }
