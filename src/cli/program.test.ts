@@ -105,6 +105,7 @@ describe('usage', () => {
     [['replay', 'x', '--from', 'soon'], '--from: expected an offset or a time'],
     [['replay', 'x', '--from', '0', '--diff', '--into', 'y'], '--diff writes nothing'],
     [['up', '--port', 'http'], '--port: expected a whole number'],
+    [['up', '--roles', ''], '--roles: name some of engine, sinks'],
     [['up', '--roles', 'engin'], 'did you mean engine?'],
     [['topics', '--url', 'nonsense'], '--url: expected an address'],
     [['topics', 'extra'], 'too many arguments'],

@@ -36,6 +36,8 @@ export function processTerminal(): Terminal {
   };
 }
 
+const HOLD_MS = 86_400_000;
+
 /** Writes and waits until the stream takes more, so that memory stays bounded. */
 export function write(stream: Writable, text: string | Buffer): Promise<void> {
   if (stream.destroyed || stream.writableEnded || stream.write(text)) return Promise.resolve();
@@ -48,12 +50,12 @@ export function write(stream: Writable, text: string | Buffer): Promise<void> {
   });
 }
 
-/** Resolves when the signal aborts. */
-export function whenAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
+/** Resolves when the command is told to stop. Until then the process stays, though nothing else may hold it. */
+export async function untilStopped({
+  clock,
+  stopped,
+}: Pick<Terminal, 'clock' | 'stopped'>): Promise<void> {
+  while (!stopped.aborted) await clock.sleep(HOLD_MS, stopped).catch(() => {});
 }
 
 /** Colours and bars are for people at a terminal who did not say no. */

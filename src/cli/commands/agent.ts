@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { createLogger, silentLogger } from '../../runtime/index.ts';
 import { type CliContext, type SettingsFlags, settingsFrom, withSettings } from '../context.ts';
-import { whenAborted, write } from '../terminal.ts';
+import { untilStopped, write } from '../terminal.ts';
 import { wholeNumber } from '../usage.ts';
 
 interface Flags extends SettingsFlags {
@@ -37,7 +37,7 @@ async function agent(context: CliContext, flags: Flags): Promise<void> {
   await write(terminal.stdout, `reading this host each ${interval} ms\n`);
   // Ticks alone do not keep a process alive, and should not.
   const alive = terminal.clock.sleep(2_147_483_647, terminal.stopped).catch(() => {});
-  await whenAborted(terminal.stopped);
+  await untilStopped(terminal);
   await alive;
   await running.stop();
 }

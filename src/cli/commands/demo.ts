@@ -9,7 +9,7 @@ import { type LoadedSettings, roles, type Settings } from '../../runtime/index.t
 import { type CliContext, type SettingsFlags, settingsFrom, withSettings } from '../context.ts';
 import { type DemoView, renderDemo } from '../demo-table.ts';
 import type { Engine } from '../engine.ts';
-import { isLively, type Terminal, whenAborted, write } from '../terminal.ts';
+import { isLively, type Terminal, untilStopped, write } from '../terminal.ts';
 import { wholeNumber } from '../usage.ts';
 
 /** As recorded: 67,952 votes in 38 s. */
@@ -106,7 +106,7 @@ async function play(terminal: Terminal, engine: Engine, flags: Flags): Promise<v
         await terminal.clock.sleep(TICK_MS, terminal.stopped).catch(() => {});
       }
     }
-    if (!flags.once) return await whenAborted(terminal.stopped);
+    if (!flags.once) return await untilStopped(terminal);
     await caughtUp(terminal, engine);
     await engine.finish(TOPOLOGY);
   } finally {

@@ -1,9 +1,10 @@
 /** `tidemark up`: runs the engine until it is told to stop; then drains and exits 0. */
 import { Command } from 'commander';
+import { roles } from '../../runtime/index.ts';
 import { type CliContext, type SettingsFlags, settingsFrom, withSettings } from '../context.ts';
 import { collectOften } from '../heap.ts';
-import { whenAborted, write } from '../terminal.ts';
-import { collect } from '../usage.ts';
+import { untilStopped, write } from '../terminal.ts';
+import { collect, UsageError } from '../usage.ts';
 
 interface Flags extends SettingsFlags {
   readonly topology?: readonly string[];
@@ -27,6 +28,8 @@ async function up(context: CliContext, flags: Flags): Promise<void> {
   const { terminal } = context;
   const { settings, warnings } = settingsFrom(context, flags);
   for (const warning of warnings) await write(terminal.stderr, `warning: ${warning}\n`);
+  if (settings.roles.length === 0)
+    throw new UsageError(`--roles: name some of ${roles.join(', ')}`);
   if (!settings.roles.includes('engine')) collectOften();
   const { startEngine } = await context.loadMain();
   const engine = await startEngine(
@@ -34,6 +37,6 @@ async function up(context: CliContext, flags: Flags): Promise<void> {
     flags.topology === undefined ? {} : { topologies: flags.topology },
   );
   if (engine.url !== undefined) await write(terminal.stdout, `listening on ${engine.url}\n`);
-  await whenAborted(terminal.stopped);
+  await untilStopped(terminal);
   await engine.stop();
 }
