@@ -138,6 +138,8 @@ test.each([
   [{ KAFKA_TLS: 'maybe' }, 'KAFKA_TLS: expected true or false'],
   [{ LOG_LEVEL: 'inf' }, 'did you mean info?'],
   [{ TIDEMARK_ROLES: 'engine,sink' }, 'did you mean sinks?'],
+  [{ TIDEMARK_CORS_ORIGINS: 'http://a:3000,http://b/' }, 'got "http://b/"'],
+  [{ TIDEMARK_CORS_ORIGINS: 'grafana.example' }, 'http.corsOrigins: expected origins such as'],
   [{ KAFKA_SASL_MECHANISM: 'plain' }, 'set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD too'],
   [{ KAFKA_SASL_PASSWORD: 'x' }, 'set KAFKA_SASL_MECHANISM too'],
   [{ INFLUX_URL: 'http://i:1' }, 'set INFLUX_ORG too'],

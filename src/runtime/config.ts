@@ -266,8 +266,18 @@ function nest(values: readonly SettingValue[]): Settings {
   return root as unknown as Settings;
 }
 
+/** A browser names a page's origin alone, in small letters: with a path behind it none would ever be let in. */
+function checkOrigins(origins: readonly string[]): void {
+  for (const origin of origins) {
+    if (/^(?:\*|null|[a-z][a-z0-9+.-]*:\/\/[^/\sA-Z]+)$/.test(origin)) continue;
+    const expected = 'origins such as https://grafana.example, or *';
+    throw invalid('http.corsOrigins', expected, `, got ${JSON.stringify(origin)}`);
+  }
+}
+
 /** What no single setting can tell: those that need one another. */
-function checkTogether({ kafka, influx, cassandra, sinks, history }: Settings): void {
+function checkTogether({ http, kafka, influx, cassandra, sinks, history }: Settings): void {
+  checkOrigins(http.corsOrigins);
   const needs = (reason: string, ...names: string[]) => {
     throw new FatalError(`${reason}: set ${names.join(' and ')} too`, { code: 'CONFIG_INVALID' });
   };
