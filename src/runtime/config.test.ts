@@ -201,12 +201,20 @@ test('a mistyped environment name of ours is warned of, others are none of our b
   ]);
 });
 
+test('taking points into an embedded log that nobody drains is warned of', () => {
+  const warningsOf = (roles: string, environment = {}) =>
+    load({ flags: { roles }, environment }).warnings.join();
+  expect(warningsOf('ingest,query')).toContain('add the role sinks');
+  expect(warningsOf('ingest,sinks')).toBe('');
+  expect(warningsOf('ingest', { KAFKA_BROKERS: 'k:9092' })).toBe('');
+});
+
 test('listening to others without tokens is warned of', () => {
   const open = load({ flags: { host: '0.0.0.0' } });
   expect(open.warnings.join()).toContain('set TIDEMARK_TOKENS');
   expect(load({ flags: { host: '0.0.0.0', tokens: 'a' } }).warnings).toEqual([]);
   expect(load({ flags: { host: '0.0.0.0', roles: 'engine' } }).warnings).toEqual([]);
-  for (const roles of ['ingest', 'query']) {
+  for (const roles of ['ingest,sinks', 'query']) {
     expect(load({ flags: { host: '0.0.0.0', roles } }).warnings).toHaveLength(1);
   }
   for (const host of ['127.0.0.1', '127.8.8.8', '::1', 'localhost'])

@@ -324,7 +324,7 @@ function checkTogether({ http, kafka, influx, cassandra, sinks, history }: Setti
   }
 }
 
-/** Names that look like one of ours, mistyped; and a door left open. */
+/** Names that look like one of ours, mistyped; a door left open; points that would wait for nobody. */
 function warningsOf(
   settings: Settings,
   environment: Readonly<Record<string, string | undefined>>,
@@ -347,6 +347,12 @@ function warningsOf(
   ) {
     warnings.push(
       `the HTTP service listens on ${settings.host} and lets everybody in: set TIDEMARK_TOKENS, or host to 127.0.0.1`,
+    );
+  }
+  const { roles, kafka } = settings;
+  if (kafka.brokers.length === 0 && roles.includes('ingest') && !roles.includes('sinks')) {
+    warnings.push(
+      'KairosDB’s points are taken and wait in the embedded log, which no other process can read: add the role sinks, or set KAFKA_BROKERS',
     );
   }
   return warnings;
