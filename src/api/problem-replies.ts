@@ -1,10 +1,12 @@
 /** Turns everything that goes wrong into problem JSON: handlers, validation, routing, and the socket itself. */
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Logger, nearest } from '../runtime/index.ts';
 import { catalogue, problemOf, Refusal, refusalOf } from './errors.ts';
 import { type Route, unrouted } from './routes.ts';
+
+// Importing node:http reads all its exports, and one of them loads another HTTP client with all it needs (0056).
+const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
 const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 

@@ -2,14 +2,14 @@
  * Questions of the stored fleet [S3]: status, trend, comparison, z-score, Holt–Winters. Five minutes are made of raw
  * readings, hours and days read from their tiers. A series is what has its own tags: a disk, an interface.
  */
-import { flux, fluxExpression } from '@influxdata/influxdb-client';
+import { flux, fluxExpression } from './client.ts';
 import { instant } from './flux.ts';
 import { type QueryValues, template } from './query-template.ts';
 import type { Row } from './row.ts';
 import { FLEET_MEASUREMENT, fleetBucket } from './schema.ts';
 
 /** Standard deviations from the mean that are told of [S3]. */
-const SIGMAS = fluxExpression('2.0');
+const SIGMAS = '2.0';
 /** A day of hours [S3]; days have no season, and one of 288 is more than the server's search can fit in time. */
 const SEASONS = { '5m': 0, '1h': 24, '1d': 0 } as const;
 /** Windows that a forecast looks ahead: two hours, two days, a month. */
@@ -120,7 +120,7 @@ usual = join.inner(left: means |> mean(), right: means |> stddev(mode: "populati
 join.inner(left: means, right: usual, on: (l, r) => l.host == r.host, as: (l, r) => ({l with mean: r.mean, sigma: r.sigma}))
   |> filter(fn: (r) => r.sigma > 0.0)
   |> map(fn: (r) => ({r with z: (r._value - r.mean) / r.sigma}))
-  |> filter(fn: (r) => r.z >= ${SIGMAS} or r.z <= -${SIGMAS})
+  |> filter(fn: (r) => r.z >= ${fluxExpression(SIGMAS)} or r.z <= -${fluxExpression(SIGMAS)})
   |> group()
   |> sort(columns: ["_time"], desc: true)
   |> limit(n: ${values.limit})`,

@@ -1,10 +1,6 @@
 /** The query templates: Flux with every value escaped by the client library's tagged template. */
-import {
-  flux,
-  fluxDateTime,
-  fluxExpression,
-  type ParameterizedQuery,
-} from '@influxdata/influxdb-client';
+import type { ParameterizedQuery } from '@influxdata/influxdb-client';
+import { flux, fluxExpression, influxClient } from './client.ts';
 import { ROLLUP_MEASUREMENT, type RollupStep, rollupBucket, tagOfPubkey } from './schema.ts';
 
 export interface RollupQuery {
@@ -40,5 +36,5 @@ const INSTANT_MS_MAX = 9_223_372_036_854;
 /** A time as Flux has it, moved to where the server's time ends. */
 export function instant(ms: number) {
   const within = Math.min(Math.max(ms, -INSTANT_MS_MAX), INSTANT_MS_MAX);
-  return fluxDateTime(new Date(within).toISOString());
+  return influxClient().fluxDateTime(new Date(within).toISOString());
 }

@@ -2,10 +2,11 @@
  * Queries [V6]. The official client parses the answers, with one trap kept from callers: an error in the
  * middle of a result arrives as an ordinary row (spec/influxdb.md §3), which is thrown here.
  */
-import { HttpError, InfluxDB, type QueryApi } from '@influxdata/influxdb-client';
+import type { QueryApi } from '@influxdata/influxdb-client';
 import { attempt } from '../../delivery/index.ts';
 import { FatalError, messageOf, RetriableError, TidemarkError } from '../../model/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
+import { influxClient } from './client.ts';
 import type { InfluxConfig } from './config.ts';
 import { type RollupQuery, rollupsFlux } from './flux.ts';
 import { errorOf } from './http.ts';
@@ -48,7 +49,7 @@ export class InfluxReader {
     this.#timeoutMs = timeoutMs;
     this.#rowsMax = rowsMax;
     const { url, token, org } = config;
-    this.#api = new InfluxDB({
+    this.#api = new (influxClient().InfluxDB)({
       url,
       token,
       timeout: timeoutMs + SOCKET_TIMEOUT_MARGIN_MS,
@@ -176,7 +177,7 @@ export class InfluxReader {
 
   #errorOf(error: unknown): unknown {
     if (error instanceof TidemarkError) return error;
-    if (!(error instanceof HttpError)) {
+    if (!(error instanceof influxClient().HttpError)) {
       return new RetriableError(
         `InfluxDB at ${this.#config.url} does not answer: ${messageOf(error)}`,
         { code: 'SINK_UNREACHABLE', cause: error },

@@ -1,5 +1,5 @@
 /** Questions that people ask of what is stored, by name: of votes [V6], and of the fleet [S3] from a file of its own. */
-import { flux, fluxExpression } from '@influxdata/influxdb-client';
+import { flux, fluxExpression } from './client.ts';
 import { fleetTemplates } from './fleet-templates.ts';
 import { instant, rollupsFlux } from './flux.ts';
 import { type QueryValues, template } from './query-template.ts';
