@@ -158,13 +158,30 @@ const longRange = (rowTimes: number, pointsOfRow: number): TestRow[] => {
 };
 
 test.each([
-  ['100 of few points, waited for: 64 are on their way', 100, 2, false, 65],
+  ['200 of few points, waited for: 128 are on their way', 200, 2, false, 129],
   ['20 of many points, waited for: eight are', 20, 10_000, false, 9],
   ['100 at hand, those of one time', 100, 2, true, 1],
 ])('a long range never holds all rows open: %s', async (_, rowTimes, points, areAtHand, most) => {
   const { store, open } = storeOf(10_000, () => areAtHand);
   expect(await merged(store, longRange(rowTimes, points))).toBe(rowTimes * points);
   expect(open.most).toBe(most);
+});
+
+test('rows are short when those before them had few points', async () => {
+  const { store } = storeOf(10_000);
+  const short: boolean[] = [];
+  const asking: SeriesStore = {
+    ...store,
+    readRow(row, options) {
+      short.push(options.isShort === true);
+      return store.readRow(row, options);
+    },
+  };
+  await merged(asking, longRange(20, 10));
+  expect(short).toEqual(Array.from({ length: 20 }, (_, i) => i > 8));
+  short.length = 0;
+  await merged(asking, longRange(20, 200));
+  expect(short).toEqual(Array(20).fill(false));
 });
 
 test('a page is as small as the rows of one time need it, not those of all', async () => {
@@ -178,7 +195,7 @@ test('a page is as small as the rows of one time need it, not those of all', asy
     },
   };
   await merged(asking, longRange(1_000, 1));
-  expect([...asked]).toEqual([3_076]);
+  expect([...asked]).toEqual([5_000, 1_550]);
   asked.clear();
   const ofOneTime = Array.from({ length: 1_000 }, (_, pad) => rowOf(0, [[pad % SPAN_MS, 1]], pad));
   await merged(asking, ofOneTime);

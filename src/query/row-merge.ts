@@ -29,11 +29,14 @@ const PAGE_POINTS_MAX = 5_000;
 const PAGE_POINTS_MIN = 50;
 /** With more rows their pages are so small that most of a page's work would be for few points. */
 const COLUMN_ROWS_MAX = 1_000;
-/** First pages on their way at once. */
-const ROWS_AHEAD_MAX = 64;
-/** The same of rows that the stream has not reached, of however many points; more while they are fewer than these together. */
+/** First pages of due rows on their way at once. */
+const DUE_AT_ONCE = 64;
+/** The same of rows that the stream has not reached, however many points they have; and more, with as many points together. */
 const ROWS_AHEAD_MIN = 8;
+const ROWS_AHEAD_MAX = 128;
 const POINTS_AHEAD = 40_000;
+/** Of a row, by those before it: with fewer, a request of its own costs more than they do. */
+const SHORT_POINTS = 100;
 
 export interface MergeTaker {
   /** A row that has points, before any of them comes. */
@@ -50,6 +53,7 @@ export class RowMerge {
   /** By the earliest time at which the stream may meet them. */
   readonly #waiting: readonly StoredRow[];
   readonly #range: RowReadOptions;
+  readonly #shortRange: RowReadOptions;
   readonly #heap: CursorHeap;
   readonly #started = new Set<Cursor>();
   /** Those that are open at once, by the row time that has most. */
@@ -68,22 +72,31 @@ export class RowMerge {
     this.#waiting = rows.toSorted((a, b) => this.#earliest(a) - this.#earliest(b));
     this.#heap = heapOf(options.order);
     this.#rowsAtOnce = this.#mostOfOneTime();
-    const held = Math.min(rows.length, this.#rowsAtOnce + ROWS_AHEAD_MAX);
-    // Each row may hold a page and the next one.
-    const share = Math.floor(HELD_POINTS / Math.max(1, held) / 2);
-    const pagePoints = Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
     const { fromMs, toMs, order, limit, columns } = options;
     this.#range = {
-      ...{ fromMs, toMs, order, limit, pagePoints },
+      ...{ fromMs, toMs, order, limit, pagePoints: this.#pagePoints(ROWS_AHEAD_MIN) },
       ...(columns === undefined ? {} : { columns: (points) => columns.take(points) }),
     };
+    this.#shortRange = {
+      ...this.#range,
+      isShort: true,
+      pagePoints: this.#pagePoints(ROWS_AHEAD_MAX),
+    };
+  }
+
+  /** With so many rows ahead. */
+  #pagePoints(ahead: number): number {
+    const rows = Math.max(1, Math.min(this.#waiting.length, this.#rowsAtOnce + ahead));
+    // Each row may hold a page and the next one.
+    const share = Math.floor(HELD_POINTS / rows / 2);
+    return Math.min(PAGE_POINTS_MAX, Math.max(PAGE_POINTS_MIN, share));
   }
 
   /** Asks for the first pages that `run` will want, without waiting for them; says how many. */
   prefetch(): number {
     const [first] = this.#waiting;
     if (first === undefined || this.#next > 0) return 0;
-    this.#openUpTo(this.#earliest(first), ROWS_AHEAD_MAX);
+    this.#openUpTo(this.#earliest(first), DUE_AT_ONCE);
     return this.#ahead.length;
   }
 
@@ -192,14 +205,15 @@ export class RowMerge {
 
   /** In place of rows that were taken; many at once, because a store may read them together. */
   #openAhead(dueUpTo: number): void {
-    const most = Math.min(ROWS_AHEAD_MAX, Math.max(ROWS_AHEAD_MIN, this.#rowsWithin(POINTS_AHEAD)));
+    const rows = this.#pages === 0 ? 0 : Math.floor(POINTS_AHEAD / Math.max(1, this.#pointsOfRow));
+    const most = Math.min(ROWS_AHEAD_MAX, Math.max(ROWS_AHEAD_MIN, rows));
     if (this.#ahead.length <= most / 2) this.#openUpTo(Infinity, most);
-    if (this.#ahead.length <= ROWS_AHEAD_MAX / 2) this.#openUpTo(dueUpTo, ROWS_AHEAD_MAX);
+    if (this.#ahead.length <= DUE_AT_ONCE / 2) this.#openUpTo(dueUpTo, DUE_AT_ONCE);
   }
 
-  /** How many rows have as many points, by those so far. */
-  #rowsWithin(points: number): number {
-    return this.#points === 0 ? 0 : Math.floor((points * this.#pages) / this.#points);
+  /** By those so far. */
+  get #pointsOfRow(): number {
+    return this.#points / this.#pages;
   }
 
   /** To be waited for when it gives something: for the page, or for others to have their turn after one that was at hand. */
@@ -209,7 +223,7 @@ export class RowMerge {
 
   /** Until so many are ahead. */
   #openUpTo(boundary: number, most: number): void {
-    const range = this.#range;
+    const range = this.#pointsOfRow < SHORT_POINTS ? this.#shortRange : this.#range;
     while (this.#ahead.length < most) {
       const row = this.#waiting[this.#next];
       if (row === undefined || this.#earliest(row) > boundary) return;

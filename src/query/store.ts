@@ -41,6 +41,8 @@ export interface RowReadOptions extends RowRange {
   readonly order: 'ascending' | 'descending';
   readonly limit?: number | undefined;
   readonly pagePoints?: number;
+  /** Few points are expected, so that a store may read several such rows together when they are asked for together. */
+  readonly isShort?: boolean;
   /** Points that were read a while ago will do, where the store keeps them. */
   readonly mayBeCached?: boolean;
   /** Columns for a page of as many points. Whoever reads says when a page is behind it, and then they may come again. */

@@ -57,6 +57,61 @@ describe.skipIf(!here)('Cassandra', () => {
     };
   });
 
+  describe('reads that go together', () => {
+    const column = (n: number) => Buffer.from([0, 0, 0, n]);
+    const opened = async (name: string) => {
+      const config = freshConfig(name);
+      await setupKairos(config);
+      const rows = cassandraWideRows({ config });
+      await rows.connect();
+      return rows;
+    };
+
+    test('give the cells of short rows as each by itself', async () => {
+      const rows = await opened('short');
+      const keys = Array.from({ length: 20 }, (_, n) => Buffer.from(`row ${n}`));
+      const cells = keys.slice(1).flatMap((key, n) =>
+        [1, 2, 3].map((at) => ({
+          ...{ key, column: column(at), value: Buffer.from(`${n}.${at}`), ttlSeconds: 0 },
+        })),
+      );
+      await rows.writeCells(batchOf(cells));
+      for (const range of [{}, { last: column(2) }, { pageCells: 2 }, { limit: 2 }]) {
+        for (const order of ['ascending', 'descending'] as const) {
+          const together = await Promise.all(
+            keys.map((key) => collect(rows.readCells({ key, ...range, order, isShort: true }))),
+          );
+          const alone: (typeof together)[number][] = [];
+          for (const key of keys)
+            alone.push(await collect(rows.readCells({ key, ...range, order })));
+          expect(together).toEqual(alone);
+          expect(alone.map(({ length }) => length > 0)).toEqual(keys.map((_, n) => n > 0));
+        }
+      }
+      await rows.close();
+    });
+
+    test('give the keys of several row times in the order of the times', async () => {
+      const rows = await opened('times');
+      const times = [5, -2, 0, 253_401_004_800_000, -62_135_596_800_000];
+      const entries = times.flatMap((rowTimeMs) =>
+        ['a', 'b'].map((host) => ({
+          row: { metric: 'm', rowTimeMs, type: 'kairos_long', tags: tagListOf({ host }) },
+          indexedTags: [],
+          ttlSeconds: 0,
+        })),
+      );
+      await rows.writeRowKeys(entries);
+      const asked = [...times, 1].toSorted((a, b) => a - b);
+      const alone: unknown[] = [];
+      for (const rowTimeMs of asked) alone.push(...(await collect(rows.rowKeys('m', rowTimeMs))));
+      expect(alone).toHaveLength(entries.length);
+      const pages = rows.rowKeysOfTimes?.('m', asked);
+      expect(pages && (await collect(pages))).toEqual(alone);
+      await rows.close();
+    });
+  });
+
   describe('setup', () => {
     test('makes keyspace, tables and spec once, and finds them the next time', async () => {
       const config = freshConfig('setup');

@@ -88,7 +88,11 @@ class CassandraWideRows implements WideRows {
   }
 
   readCellPages(range: CellRange): AsyncGenerator<CellPage | KeptCells> {
-    if (this.#cache === undefined || range.mayBeCached !== true) return this.#sentCells(range);
+    if (this.#cache === undefined || range.mayBeCached !== true) {
+      const { isShort, order, limit } = range;
+      const mayJoin = isShort === true && order !== 'descending' && limit === undefined;
+      return mayJoin ? this.#joinedCells(range) : this.#sentCells(range);
+    }
     return this.#cache.read(range, (each, isShort) =>
       isShort ? this.#joinedCells(each) : this.#sentCells(each),
     );
@@ -176,6 +180,11 @@ class CassandraWideRows implements WideRows {
     return this.#rowKeysOf(metric, rowTimeMs, statements.readRowKeys, params);
   }
 
+  rowKeysOfTimes(metric: string, rowTimesMs: readonly number[]): Pages<RowKey> {
+    const params = [metric, TABLE_NAME, rowTimesMs];
+    return this.#rowKeysOf(metric, undefined, statements.readRowKeysOfTimes, params);
+  }
+
   rowKeysWithTag(
     metric: string,
     rowTimeMs: number,
@@ -187,7 +196,8 @@ class CassandraWideRows implements WideRows {
 
   async *#rowKeysOf(
     metric: string,
-    rowTimeMs: number,
+    /** Undefined: the query says it. */
+    rowTimeMs: number | undefined,
     query: string,
     params: readonly unknown[],
   ): AsyncGenerator<readonly RowKey[]> {
@@ -197,7 +207,7 @@ class CassandraWideRows implements WideRows {
         .filter((row) => row.data_type !== null)
         .map((row) => ({
           metric,
-          rowTimeMs,
+          rowTimeMs: rowTimeMs ?? Number(row.row_time),
           type: row.data_type as string,
           // Cassandra orders a map by bytes, KairosDB's keys by UTF-16 units. An empty map reads as null.
           tags: sortTags((row.tags as Map<string, string> | null) ?? []),

@@ -6,8 +6,8 @@
 import { RetriableError } from '../../model/index.ts';
 import type { CellPage } from './wide-rows.ts';
 
-/** Of one request. */
-const ROWS_MAX = 50;
+/** Of one request, whose rows Cassandra reads one after another: several requests keep several processors busy. */
+const ROWS_MAX = 16;
 
 /** The cells of rows, by key as latin1; a row without cells may be left out. Undefined: they are more than a page. */
 export type ReadRows = (

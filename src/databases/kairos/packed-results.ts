@@ -6,10 +6,11 @@
  */
 import { createRequire } from 'node:module';
 import type cassandra from 'cassandra-driver';
-import { CellPacker } from './packed-cells.ts';
+import { CELL_HEAD_BYTES, CellPacker } from './packed-cells.ts';
 import type { CellPage } from './wide-rows.ts';
 
-/** What our statements call the two columns. */
+/** What our statements call the columns; the key, of reads of several rows, comes before the other two. */
+export const PACKED_KEY = 'packed_key';
 export const PACKED_COLUMN = 'packed_column';
 export const PACKED_VALUE = 'packed_value';
 
@@ -71,13 +72,9 @@ export function installPackedResults(): void {
   if (prototype === undefined || typeof original !== 'function') return;
   prototype.parseRows = function parseRows(frame, reader) {
     const { columns } = frame.meta;
-    const isOurs =
-      frame.isStreaming !== true &&
-      frame.rowLength === undefined &&
-      columns.length === 2 &&
-      columns[0]?.name === PACKED_COLUMN &&
-      columns[1]?.name === PACKED_VALUE;
-    if (!isOurs) return original.call(this, frame, reader);
+    const isPacked =
+      frame.isStreaming !== true && frame.rowLength === undefined && areOurs(columns);
+    if (!isPacked) return original.call(this, frame, reader);
     const count = reader.readInt();
     const rows = count === 0 ? [] : [new PackedRows(reader.buf.subarray(reader.offset), count)];
     reader.toEnd();
@@ -86,6 +83,15 @@ export function installPackedResults(): void {
       result: { rows, meta: frame.meta, flags: frame.flagsInfo },
     });
   };
+}
+
+function areOurs(columns: readonly Column[]): boolean {
+  const at = columns[0]?.name === PACKED_KEY ? 1 : 0;
+  return (
+    columns.length === at + 2 &&
+    columns[at]?.name === PACKED_COLUMN &&
+    columns[at + 1]?.name === PACKED_VALUE
+  );
 }
 
 /** The page that a result of such a statement is. */
@@ -102,16 +108,50 @@ export function packedPage(rows: readonly cassandra.types.Row[]): CellPage {
 
 /** Rows of key, column and value as a page of each key, by key as latin1. */
 export function packedByRow(rows: readonly cassandra.types.Row[]): ReadonlyMap<string, CellPage> {
+  const [first] = rows as readonly unknown[];
+  if (first instanceof PackedRows) return cutByRow(first);
   const packers = new Map<string, CellPacker>();
   for (const row of rows) {
-    const key = (row.key as Buffer).toString('latin1');
+    const key = (row[PACKED_KEY] as Buffer).toString('latin1');
     let packer = packers.get(key);
     if (packer === undefined) {
       packer = new CellPacker(256);
       packers.set(key, packer);
     }
-    const value = row.value as Buffer | null;
-    packer.add((row.column1 as Buffer).readUInt32BE(0), value ?? NO_BYTES, 0, value?.length ?? 0);
+    const value = row[PACKED_VALUE] as Buffer | null;
+    packer.add(
+      (row[PACKED_COLUMN] as Buffer).readUInt32BE(0),
+      value ?? NO_BYTES,
+      0,
+      value?.length ?? 0,
+    );
   }
   return new Map([...packers].map(([key, packer]) => [key, packer.page]));
+}
+
+/** Each cell comes behind the key of its row, and those of a row together: they move up over the keys between them. */
+function cutByRow({ bytes, count }: CellPage): ReadonlyMap<string, CellPage> {
+  const pages = new Map<string, CellPage>();
+  let key = NO_BYTES;
+  let row = { from: 0, cells: 0 };
+  let [at, to] = [0, 0];
+  const cut = () => {
+    if (row.cells === 0) return;
+    pages.set(key.toString('latin1'), { bytes: bytes.subarray(row.from, to), count: row.cells });
+  };
+  for (let i = 0; i < count; i++) {
+    const keyAt = at + 4;
+    const cellAt = keyAt + bytes.readInt32BE(at);
+    if (i === 0 || bytes.compare(key, 0, key.length, keyAt, cellAt) !== 0) {
+      cut();
+      key = Buffer.from(bytes.subarray(keyAt, cellAt));
+      row = { from: to, cells: 0 };
+    }
+    at = cellAt + CELL_HEAD_BYTES + Math.max(0, bytes.readInt32BE(cellAt + 8));
+    bytes.copyWithin(to, cellAt, at);
+    to += at - cellAt;
+    row.cells++;
+  }
+  cut();
+  return pages;
 }

@@ -37,6 +37,23 @@ test('so many are begun at once, and another when one is through', async () => {
   expect(notes.slice(4).toSorted()).toEqual(['ends 1', 'ends 2']);
 });
 
+test('a source is asked for when its turn to begin has come', async () => {
+  const { notes, all } = sources(3);
+  const asked = (function* () {
+    for (const [n, source] of all.entries()) {
+      notes.push(`asked for ${n}`);
+      yield source;
+    }
+  })();
+  const pages = readAhead(asked, 1);
+  await pages.next();
+  expect(notes).toEqual(['asked for 0', 'begins 0']);
+  await pages.next();
+  await pages.next();
+  expect(notes).toEqual(['asked for 0', 'begins 0', 'ends 0', 'asked for 1', 'begins 1']);
+  await pages.return(undefined);
+});
+
 test('a source that fails is heard in its turn, and the others are ended', async () => {
   const { notes, all } = sources(4, 1);
   const got: string[] = [];

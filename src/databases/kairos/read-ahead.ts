@@ -1,14 +1,17 @@
-/** What comes of sources in their order, with the first page of several asked for at once: waiting for each costs a round trip. */
+/** What comes of sources in their order, with the first page of several asked for at once: waiting for each costs
+ * a round trip. A source is taken when it is begun. */
 export async function* readAhead<T>(
-  sources: readonly AsyncIterable<T>[],
+  sources: Iterable<AsyncIterable<T>>,
   atOnce: number,
 ): AsyncGenerator<T> {
   const begun: { readonly pages: AsyncIterator<T>; readonly first: Promise<IteratorResult<T>> }[] =
     [];
-  let next = 0;
+  const left = sources[Symbol.iterator]();
   const begin = () => {
-    for (; begun.length < atOnce && next < sources.length; next++) {
-      const pages = (sources[next] as AsyncIterable<T>)[Symbol.asyncIterator]();
+    while (begun.length < atOnce) {
+      const source = left.next();
+      if (source.done === true) return;
+      const pages = source.value[Symbol.asyncIterator]();
       const first = pages.next();
       // Whoever fails is heard in its turn.
       first.catch(() => {});

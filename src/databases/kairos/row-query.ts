@@ -11,10 +11,13 @@ import {
 } from './row-key.ts';
 import type { RowSpec } from './row-spec.ts';
 import { isIndexed, type TagIndexConfig } from './tag-index.ts';
-import type { WideRows } from './wide-rows.ts';
+import type { Pages, WideRows } from './wide-rows.ts';
 
 /** A range has a row time each three weeks, whose keys are a question each; KairosDB asks them all at once. */
 const ROW_TIMES_AT_ONCE = 8;
+/** Row times further on go together in one question, while they have so few keys by those before them. */
+const KEYS_TOGETHER = 500;
+const ROW_TIMES_TOGETHER_MAX = 16;
 
 /** A row is taken when it has the tag, and its value is in the set or matches. */
 export interface TagFilter {
@@ -81,19 +84,55 @@ export async function* findRows(
     }
   }
   const pairs = indexedPairs(query, tagIndex);
+  /** At most, so far. */
+  let keysOfTime = 1;
   for await (const times of rows.rowTimes(metric, firstRowMs, bounds.lastMs)) {
-    const sources = times.flatMap((rowTimeMs) =>
+    const sources =
       pairs === undefined
-        ? [rows.rowKeys(metric, rowTimeMs)]
-        : pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair)),
-    );
+        ? rowKeysOf(rows, metric, times, () => keysOfTime)
+        : times.flatMap((rowTimeMs) =>
+            pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair)),
+          );
     // What is at hand has nobody to wait for.
     const atOnce = rows.cellPagesAtHand === undefined ? ROW_TIMES_AT_ONCE : 1;
     for await (const page of readAhead(sources, atOnce)) {
+      keysOfTime = Math.max(keysOfTime, mostOfOneTime(page));
       const found = take(page, false);
       if (found.length > 0) yield found;
     }
   }
+}
+
+/** The keys of row times: each of the first by itself, then those of several together, while a time has few. */
+function* rowKeysOf(
+  rows: WideRows,
+  metric: string,
+  times: readonly number[],
+  keysOfTime: () => number,
+): Generator<Pages<RowKey>> {
+  for (let at = 0; at < times.length; ) {
+    const together =
+      at < ROW_TIMES_AT_ONCE
+        ? 1
+        : Math.min(ROW_TIMES_TOGETHER_MAX, Math.floor(KEYS_TOGETHER / keysOfTime()));
+    if (together <= 1 || rows.rowKeysOfTimes === undefined) {
+      yield rows.rowKeys(metric, times[at] as number);
+      at++;
+    } else {
+      yield rows.rowKeysOfTimes(metric, times.slice(at, at + together));
+      at += together;
+    }
+  }
+}
+
+/** Of keys in the order of their row times. */
+function mostOfOneTime(keys: readonly RowKey[]): number {
+  let [most, from] = [0, 0];
+  for (const [i, { rowTimeMs }] of keys.entries()) {
+    if (rowTimeMs !== keys[from]?.rowTimeMs) from = i;
+    most = Math.max(most, i - from + 1);
+  }
+  return most;
 }
 
 /** Below zero a later time may lie in an earlier row (spec §3), by less than a row's width. */

@@ -30,6 +30,7 @@ export interface RowReadOptions extends Pick<RowQuery, 'fromMs' | 'toMs'> {
   readonly pagePoints?: number;
   /** As of a range of cells. */
   readonly mayBeCached?: boolean;
+  readonly isShort?: boolean;
   /** Makes the columns of a page of as many points; they may hold anything. Default: new ones. */
   readonly columns?: (points: number) => PageColumns;
 }
@@ -99,8 +100,8 @@ function cellRange(
 ): CellRange | undefined {
   const columns = columnsWithin(spec, row.rowTimeMs, options);
   if (columns === undefined) return undefined;
-  const { order = 'ascending', limit, pagePoints, mayBeCached = false } = options;
-  const range = { key, row, ...columns, order, limit, mayBeCached };
+  const { order = 'ascending', limit, pagePoints, mayBeCached = false, isShort = false } = options;
+  const range = { key, row, ...columns, order, limit, mayBeCached, isShort };
   return pagePoints === undefined ? range : { ...range, pageCells: pagePoints };
 }
 

@@ -1,6 +1,6 @@
 /** Every CQL statement that the store sends, prepared once each and safe to send twice. */
 
-import { PACKED_COLUMN, PACKED_VALUE } from './packed-results.ts';
+import { PACKED_COLUMN, PACKED_KEY, PACKED_VALUE } from './packed-results.ts';
 
 const PACKED_CELL = `column1 AS ${PACKED_COLUMN}, value AS ${PACKED_VALUE}`;
 const ROW = 'metric = ? AND table_name = ? AND row_time = ?';
@@ -9,8 +9,7 @@ export const statements = {
   writeCell: 'INSERT INTO data_points (key, column1, value) VALUES (?, ?, ?) USING TTL ?',
   readCells: `SELECT ${PACKED_CELL} FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 ASC LIMIT ?`,
   readCellsBackwards: `SELECT ${PACKED_CELL} FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ? ORDER BY column1 DESC LIMIT ?`,
-  readCellsOfRows:
-    'SELECT key, column1, value FROM data_points WHERE key IN ? AND column1 >= ? AND column1 <= ?',
+  readCellsOfRows: `SELECT key AS ${PACKED_KEY}, ${PACKED_CELL} FROM data_points WHERE key IN ? AND column1 >= ? AND column1 <= ?`,
   deleteCells: 'DELETE FROM data_points WHERE key = ? AND column1 >= ? AND column1 <= ?',
   deleteRow: 'DELETE FROM data_points WHERE key = ?',
 
@@ -18,6 +17,8 @@ export const statements = {
     'INSERT INTO row_keys (metric, table_name, row_time, data_type, tags, mtime) VALUES (?, ?, ?, ?, ?, now()) USING TTL ?',
   readRowKey: `SELECT data_type FROM row_keys WHERE ${ROW} AND data_type = ? AND tags = ?`,
   readRowKeys: `SELECT data_type, tags FROM row_keys WHERE ${ROW}`,
+  readRowKeysOfTimes:
+    'SELECT toUnixTimestamp(row_time) AS row_time, data_type, tags FROM row_keys WHERE metric = ? AND table_name = ? AND row_time IN ?',
   deleteRowKey: `DELETE FROM row_keys WHERE ${ROW} AND data_type = ? AND tags = ?`,
 
   writeTaggedRowKey:

@@ -46,6 +46,8 @@ export interface CellRange {
   readonly limit?: number | undefined;
   /** Most cells of one page, default 5,000. */
   readonly pageCells?: number;
+  /** A few are expected in all, so that several such reads may go together. Default false. */
+  readonly isShort?: boolean;
   /** Cells that a cache keeps will do, as old as its settings let them be. Default false: what the store has. */
   readonly mayBeCached?: boolean;
   /** The row as `rowKeys` gave it, by which a store may know it again. */
@@ -107,6 +109,8 @@ export interface WideRows {
   ): Promise<readonly Rejection[]>;
   hasRowKey(row: RowKey): Promise<boolean>;
   rowKeys(metric: string, rowTimeMs: number): Pages<RowKey>;
+  /** Those of several row times, ascending, in one request; a store that has them at hand has no such way. */
+  rowKeysOfTimes?(metric: string, rowTimesMs: readonly number[]): Pages<RowKey>;
   /** From the tag index: only rows that were written with this tag among their `indexedTags`. */
   rowKeysWithTag(
     metric: string,
