@@ -8,7 +8,7 @@ import { messageOf } from '../../model/index.ts';
 import type { Clock } from '../../runtime/index.ts';
 import { consistencyCode, createClient } from './client.ts';
 import type { CassandraConfig } from './config.ts';
-import { cassandraError, isRefusal, statementError } from './errors.ts';
+import { cassandraError, isRefusal, isSyntaxError, statementError } from './errors.ts';
 import { InFlight } from './in-flight.ts';
 import { WriteStamps } from './write-stamps.ts';
 
@@ -40,6 +40,8 @@ export class CassandraSession {
   readonly #inFlight: InFlight;
   readonly #writeConsistency: number;
   readonly #readConsistency: number;
+  /** Not every server that speaks CQL does. */
+  #preparesBatches = true;
   #client: cassandra.Client | undefined;
   #connecting: Promise<void> | undefined;
 
@@ -157,9 +159,20 @@ export class CassandraSession {
   }
 
   async #sendUnit(unit: Unit, stampMs: number): Promise<void> {
-    const { packed } = unit;
-    if (packed === undefined) await this.#send(unit.statements, stampMs, unit.routingKey);
-    else await this.#sendBatch([packed], this.#writeOptions(stampMs, unit.routingKey));
+    const packed = this.#preparesBatches ? unit.packed : undefined;
+    if (packed === undefined) {
+      await this.#send(unit.statements, stampMs, unit.routingKey);
+      return;
+    }
+    const { query, params } = packed;
+    const options = this.#writeOptions(stampMs, unit.routingKey);
+    try {
+      await this.#open().execute(query, params as unknown[], options);
+    } catch (error) {
+      if (!isSyntaxError(error)) throw error;
+      this.#preparesBatches = false;
+      await this.#send(unit.statements, stampMs, unit.routingKey);
+    }
   }
 
   async #send(

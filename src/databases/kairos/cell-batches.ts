@@ -1,12 +1,12 @@
 /** Cuts the cells of a call into unlogged batches: one row each, bounded in cells and bytes. */
 import type { Statement, Unit } from './cassandra-session.ts';
 import type { CellBatch, CellRow } from './cell-batch.ts';
+import { batchOfInserts, INSERTS_MAX } from './cell-inserts.ts';
 import { COLUMN_BYTES } from './column.ts';
 import { installPackedRequests, PackedCells } from './packed-requests.ts';
 import { statements } from './statements.ts';
 
-/** Bounds of one batch; a row with more cells gets several. */
-const BATCH_CELLS = 500;
+/** The bound of one batch beside its cells; a row with more gets several. */
 const BATCH_BYTES = 128 * 1_024;
 
 /** Each made when it is asked for. Of equal cells only the last is sent, because all of a call get one stamp. */
@@ -59,7 +59,7 @@ function* unitsOfRow(batch: CellBatch, key: CellRow['key'], cells: Uint32Array):
   for (let i = 0; i < cells.length; i++) {
     const cell = cells[i] as number;
     const length = (batch.ends[cell] as number) - batch.startOf(cell);
-    if (i - from === BATCH_CELLS || (i > from && bytes + length > BATCH_BYTES)) {
+    if (i - from === INSERTS_MAX || (i > from && bytes + length > BATCH_BYTES)) {
       yield new CellUnit(batch, cells.subarray(from, i), key);
       [from, bytes] = [i, 0];
     }
@@ -88,7 +88,7 @@ class CellUnit implements Unit {
   get packed(): Statement | undefined {
     if (this.#cells.length === 1 || !installPackedRequests()) return undefined;
     const params = new PackedCells(this.#batch, this.routingKey, this.#cells);
-    return { query: statements.writeCell, params };
+    return { query: batchOfInserts(params.inserts), params };
   }
 
   /** Their bytes are their own: the driver may still hold a request that was sent again on another connection. */

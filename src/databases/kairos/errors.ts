@@ -30,6 +30,13 @@ export function isUnsupported(error: unknown): boolean {
   );
 }
 
+export function isSyntaxError(error: unknown): boolean {
+  const { errors, types } = driver();
+  return (
+    error instanceof errors.ResponseError && error.code === types.responseErrorCodes.syntaxError
+  );
+}
+
 const isAboutSchema = (error: Error): boolean =>
   /does not exist|unconfigured|undefined column|unknown identifier/i.test(error.message);
 

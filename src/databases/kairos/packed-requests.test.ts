@@ -6,27 +6,23 @@ import { encodeColumn } from './column.ts';
 import { installPackedRequests, PackedCells } from './packed-requests.ts';
 
 const require = createRequire(import.meta.url);
-const { BatchRequest } = require('cassandra-driver/lib/requests.js');
+const { ExecuteRequest } = require('cassandra-driver/lib/requests.js');
 const Encoder = require('cassandra-driver/lib/encoder.js');
 const { DefaultExecutionOptions } = require('cassandra-driver/lib/execution-options.js');
 const { defaultOptions } = require('cassandra-driver/lib/client-options.js');
 
 const statement = Buffer.from('0123456789abcdef');
 const [blob, int] = [3, 9].map((code) => ({ type: { code, info: null } }));
-const meta = { columns: [blob, blob, blob, int] };
+const [aCell, resultId] = [[blob, blob, blob, int], Buffer.from('a result')];
 
-interface Query {
-  readonly params: unknown;
-  readonly queryId?: Buffer;
-}
-
-/** The bytes of a request of these queries, at the protocol's version `version`. */
-function frameOf(version: number, queries: readonly Query[]): Buffer {
+/** The bytes of a request with these values, at the protocol's version `version`. */
+function frameOf(version: number, params: readonly unknown[], queryId = statement): Buffer {
   const client = { profileManager: { getProfile: () => ({}) }, options: defaultOptions() };
-  const options = { logged: false, timestamp: 1_700_000_000_000, consistency: 4, prepare: true };
+  const options = { timestamp: 1_700_000_000_000, consistency: 4, prepare: true };
   const execution = DefaultExecutionOptions.create(options, client);
-  const items = queries.map((query) => ({ queryId: statement, ...query, meta }));
-  return new BatchRequest(items, execution).write(new Encoder(version, {}), 7);
+  const columns = Array.from({ length: Math.ceil(params.length / 4) }, () => aCell).flat();
+  const request = new ExecuteRequest('', queryId, params, execution, { columns, resultId });
+  return request.write(new Encoder(version, {}), 7);
 }
 
 const cells = fc.array(
@@ -35,7 +31,7 @@ const cells = fc.array(
     value: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
     ttlSeconds: fc.integer({ min: -1, max: 630_000_000 }),
   }),
-  { minLength: 1, maxLength: 40 },
+  { minLength: 1, maxLength: 130 },
 );
 
 test.each([3, 4, 5])(
@@ -48,21 +44,19 @@ test.each([3, 4, 5])(
         const batch = batchOf(given.map((cell) => ({ ...cell, key })));
         const places = Uint32Array.from(given.keys());
         const params = new PackedCells(batch, key, places);
-        const byDriver = (queryId: Buffer) =>
-          frameOf(
-            version,
-            given.map(({ column, value, ttlSeconds }) => ({
-              params: [key, column, value, ttlSeconds],
-              queryId,
-            })),
-          );
-        expect(frameOf(version, [{ params }]).equals(byDriver(statement))).toBe(true);
+        expect(params.inserts).toBeGreaterThanOrEqual(given.length);
+        // The last once more, as often as the statement has room.
+        const filled = Array.from({ length: params.inserts }, (_, i) => given[i] ?? given.at(-1));
+        const all = filled.flatMap((cell) => [key, cell?.column, cell?.value, cell?.ttlSeconds]);
+        expect(frameOf(version, params).equals(frameOf(version, all))).toBe(true);
         // Sent again, to a node that knows the statement by another id, when the batch may hold other cells.
         batch.columns.fill(0);
         batch.bytes.fill(0xee);
         batch.clear();
         for (const queryId of [Buffer.from('fedcba9876543210'), statement]) {
-          expect(frameOf(version, [{ params, queryId }]).equals(byDriver(queryId))).toBe(true);
+          expect(frameOf(version, params, queryId).equals(frameOf(version, all, queryId))).toBe(
+            true,
+          );
         }
       }),
     );

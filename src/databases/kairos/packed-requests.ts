@@ -1,33 +1,39 @@
 /**
- * Sends the cells of one row as one statement in the driver's eyes: its own way, a dozen small buffers a cell and a
- * look for the prepared statement each time, took most of our processor time of a write. The driver writes the batch of
- * the first cell, and the others are put behind it, in the bytes that it would have written (0048).
+ * Sends the cells of one row as one statement: a prepared batch of INSERTs (cell-inserts.ts), of which the driver writes the
+ * values of the first cell, and the others are put behind it, in the bytes that it would have written (0048). Its own way, a
+ * dozen small buffers a cell, took most of our processor time of a write, and a batch of statements takes Cassandra
+ * longer (0058).
  *
- *   batch    header, 9: … body length, int32 at 5 │ type │ cells, u16 │ cell │ cell │ … │ what the driver puts behind
- *   cell     01 │ u16 + statement's id │ 00 04 │ i32 + key │ 00000004 + column │ i32 + value │ 00000004 + ttl
+ *   request  header, 9: … body length, int32 at 5 │ statement's id … │ values, u16 │ cell │ cell │ … │ what the driver puts behind
+ *   cell     i32 + key │ 00000004 + column │ i32 + value │ 00000004 + ttl
  */
 import { createRequire } from 'node:module';
 import { type CellBatch, copyBytes } from './cell-batch.ts';
+import { insertsFor } from './cell-inserts.ts';
 import { COLUMN_BYTES } from './column.ts';
 
 const HEADER_BYTES = 9;
 const LENGTH_AT = 5;
-const COUNT_AT = HEADER_BYTES + 1;
-const CELLS_AT = HEADER_BYTES + 3;
-/** Of a cell beside the statement's id, its key and its value. */
-const CELL_BYTES = 5 + 4 + 8 + 4 + 8;
-/** Of a cell. */
-const STATEMENT_AT = 3;
+const COUNT_BYTES = 2;
+const VALUES_OF_CELL = 4;
+/** Of a cell beside its key and its value. */
+const CELL_BYTES = 4 + 8 + 4 + 8;
 /** Among the parameters. */
 const VALUE_AT = 2;
+const UNKNOWN_BYTES = 'BUG: this release of the driver writes requests in other bytes';
 const NOTHING = Buffer.alloc(0);
+
+interface Source {
+  readonly batch: CellBatch;
+  readonly cells: Uint32Array;
+}
 
 /** The parameters of the first cell, for the driver; it writes all of them. */
 export class PackedCells extends Array<unknown> {
   readonly #key: Buffer;
   readonly #count: number;
   /** Where they stand until they are written for the first time; whoever filled the batch may clear it behind that. */
-  #source: { readonly batch: CellBatch; readonly cells: Uint32Array } | undefined;
+  #source: Source | undefined;
   /** As they were written, for a request that is sent again. */
   #written: Buffer = NOTHING;
 
@@ -49,38 +55,60 @@ export class PackedCells extends Array<unknown> {
     this.push(key, column, value, batch.lives[first]);
   }
 
+  /** How many INSERTs the statement has: the last cell stands there again where there are more than cells. */
+  get inserts(): number {
+    return insertsFor(this.#count);
+  }
+
   /** `frame`: the driver's, of the first cell alone. */
-  frameOf(frame: Buffer, statement: Buffer): Buffer {
+  frameOf(frame: Buffer): Buffer {
+    const countAt = frame.indexOf(this.#start());
+    if (countAt < 0) throw new Error(UNKNOWN_BYTES);
+    const valuesAt = countAt + COUNT_BYTES;
+    const firstEnd = valuesAt + CELL_BYTES + this.#key.length + (this[VALUE_AT] as Buffer).length;
     const source = this.#source;
-    const each = CELL_BYTES + statement.length + this.#key.length;
-    const firstEnd = CELLS_AT + each + (this[VALUE_AT] as Buffer).length;
-    const tail = frame.length - firstEnd;
-    const length =
-      source === undefined
-        ? this.#written.length
-        : source.cells.length * each + valueBytes(source.batch, source.cells);
-    const whole = Buffer.allocUnsafe(CELLS_AT + length + tail);
-    frame.copy(whole, 0, 0, CELLS_AT);
+    const length = source === undefined ? this.#written.length : this.#bytesOf(source);
+    const whole = Buffer.allocUnsafe(valuesAt + length + frame.length - firstEnd);
+    frame.copy(whole, 0, 0, countAt);
     whole.writeInt32BE(whole.length - HEADER_BYTES, LENGTH_AT);
-    whole.writeUInt16BE(this.#count, COUNT_AT);
-    if (source === undefined) this.#writeAgain(whole, statement);
-    else this.#write(whole, statement, source.batch, source.cells);
-    if (tail < 0 || frame.compare(whole, CELLS_AT, firstEnd, CELLS_AT, firstEnd) !== 0)
-      throw new Error('BUG: this release of the driver writes batches in other bytes');
-    frame.copy(whole, CELLS_AT + length, firstEnd);
-    this.#written = whole.subarray(CELLS_AT, CELLS_AT + length);
+    whole.writeUInt16BE(this.inserts * VALUES_OF_CELL, countAt);
+    if (source === undefined) this.#written.copy(whole, valuesAt);
+    else this.#write(whole, valuesAt, source);
+    if (frame.compare(whole, valuesAt, firstEnd, valuesAt, firstEnd) !== 0)
+      throw new Error(UNKNOWN_BYTES);
+    frame.copy(whole, valuesAt + length, firstEnd);
+    this.#written = whole.subarray(valuesAt, valuesAt + length);
     this.#source = undefined;
     return whole;
   }
 
-  /** All begin as the first does, up to their columns. */
-  #write(whole: Buffer, statement: Buffer, batch: CellBatch, cells: Uint32Array): void {
+  /** How the values of the first cell begin in a request. */
+  #start(): Buffer {
+    const start = Buffer.allocUnsafe(COUNT_BYTES + 4 + this.#key.length);
+    start.writeInt32BE(this.#key.length, start.writeUInt16BE(VALUES_OF_CELL));
+    this.#key.copy(start, COUNT_BYTES + 4);
+    return start;
+  }
+
+  #bytesOf({ batch, cells }: Source): number {
+    const lengthOf = (cell: number) => (batch.ends[cell] as number) - batch.startOf(cell);
+    const { inserts } = this;
+    let bytes = inserts * (CELL_BYTES + this.#key.length);
+    for (const cell of cells) bytes += lengthOf(cell);
+    return bytes + (inserts - cells.length) * lengthOf(cells.at(-1) as number);
+  }
+
+  #write(whole: Buffer, valuesAt: number, { batch, cells }: Source): void {
     const { columns, lives, ends, bytes } = batch;
-    const head = this.#writeHead(whole, statement);
-    let at = CELLS_AT;
-    for (let i = 0; i < cells.length; i++) {
-      const cell = cells[i] as number;
-      if (i > 0) whole.copyWithin(at, CELLS_AT, CELLS_AT + head);
+    let at = whole.writeInt32BE(this.#key.length, valuesAt);
+    at += this.#key.copy(whole, at);
+    const head = whole.writeInt32BE(COLUMN_BYTES, at) - valuesAt;
+    at = valuesAt;
+    const { inserts } = this;
+    for (let i = 0; i < inserts; i++) {
+      const cell = cells[Math.min(i, cells.length - 1)] as number;
+      // All begin as the first does, up to their columns.
+      if (i > 0) whole.copyWithin(at, valuesAt, valuesAt + head);
       at = writeInt32(whole, at + head, columns[cell] as number);
       const [from, to] = [batch.startOf(cell), ends[cell] as number];
       at = writeInt32(whole, at, to - from);
@@ -89,34 +117,6 @@ export class PackedCells extends Array<unknown> {
       at = writeInt32(whole, at, lives[cell] as number);
     }
   }
-
-  #writeHead(whole: Buffer, statement: Buffer): number {
-    let at = CELLS_AT;
-    whole[at] = 1;
-    at = whole.writeUInt16BE(statement.length, at + 1);
-    at += statement.copy(whole, at);
-    at = whole.writeUInt16BE(4, at);
-    at = whole.writeInt32BE(this.#key.length, at);
-    at += this.#key.copy(whole, at);
-    return whole.writeInt32BE(COLUMN_BYTES, at) - CELLS_AT;
-  }
-
-  /** Another node may know the statement by another id, of as many bytes. */
-  #writeAgain(whole: Buffer, statement: Buffer): void {
-    this.#written.copy(whole, CELLS_AT);
-    const valueLengthAt = CELL_BYTES - 12 + statement.length + this.#key.length;
-    let at = CELLS_AT;
-    for (let i = 0; i < this.#count; i++) {
-      statement.copy(whole, at + STATEMENT_AT);
-      at += valueLengthAt + whole.readInt32BE(at + valueLengthAt) + 12;
-    }
-  }
-}
-
-function valueBytes(batch: CellBatch, cells: Uint32Array): number {
-  let bytes = 0;
-  for (const cell of cells) bytes += (batch.ends[cell] as number) - batch.startOf(cell);
-  return bytes;
 }
 
 /** Gives where it ends. Faster than the buffer's own, which looks whether the number fits. */
@@ -128,12 +128,12 @@ function writeInt32(target: Buffer, at: number, value: number): number {
   return at + 4;
 }
 
-interface BatchPrototype {
-  write?: (this: BatchRequest, encoder: unknown, streamId: number) => Buffer;
+interface ExecutePrototype {
+  write?: (this: ExecuteRequest, encoder: unknown, streamId: number) => Buffer;
 }
 
-interface BatchRequest {
-  readonly queries: readonly { readonly params?: unknown; readonly queryId?: Buffer }[];
+interface ExecuteRequest {
+  readonly params?: unknown;
   length: number;
 }
 
@@ -147,9 +147,9 @@ export function installPackedRequests(): boolean {
 
 function install(): boolean {
   const require = createRequire(import.meta.url);
-  let prototype: BatchPrototype | undefined;
+  let prototype: ExecutePrototype | undefined;
   try {
-    prototype = require('cassandra-driver/lib/requests.js').BatchRequest?.prototype;
+    prototype = require('cassandra-driver/lib/requests.js').ExecuteRequest?.prototype;
   } catch {
     return false;
   }
@@ -157,9 +157,8 @@ function install(): boolean {
   if (prototype === undefined || typeof original !== 'function') return false;
   prototype.write = function write(encoder, streamId) {
     const frame = original.call(this, encoder, streamId);
-    const [only] = this.queries;
-    if (this.queries.length !== 1 || !(only?.params instanceof PackedCells)) return frame;
-    const whole = only.params.frameOf(frame, only.queryId as Buffer);
+    if (!(this.params instanceof PackedCells)) return frame;
+    const whole = this.params.frameOf(frame);
     this.length = whole.length - HEADER_BYTES;
     return whole;
   };
