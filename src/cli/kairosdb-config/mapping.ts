@@ -126,9 +126,9 @@ const secret = (name: string) =>
 const NO_TTL = 'no default time to live: send ttl with the points';
 const forcedTtl = unless((value) => !isTrue(value), NO_TTL);
 
-/** What a cluster's keys mean, with `write_cluster.` before them in 1.3 and without in 1.2. */
 const ONE_COPY = '{class:SimpleStrategy,replication_factor:1}';
 
+/** What a cluster's keys mean, with `write_cluster.` before them in 1.3 and without in 1.2. */
 const cluster: Readonly<Record<string, Rule>> = {
   name: always('a label'),
   keyspace: text('cassandra.keyspace'),
