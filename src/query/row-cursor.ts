@@ -20,6 +20,8 @@ export class Cursor {
   #values: PointPage['values'] = 'doubles';
   #at = 0;
   readonly #columns: ColumnPool | undefined;
+  /** Behind the page, of pages at hand. */
+  #following: IteratorResult<PointPage> | undefined;
 
   /** At hand at nothing: `nextPage` comes first. Columns of pages that are behind it go to `columns`. */
   constructor(
@@ -69,6 +71,13 @@ export class Cursor {
     return this.#at >= this.#times.length;
   }
 
+  /** Up to when it is known what the row has: where no page follows, for ever. Ascending rows only. */
+  get knownUntilMs(): number {
+    const { atHand, sent } = this.#pages;
+    const isLast = atHand === undefined ? sent.isAtLast : this.#following?.done === true;
+    return isLast ? Infinity : this.pageEndMs;
+  }
+
   /** Points of the page up to a time, it included. Ascending rows only. */
   countUpTo(untilMs: number): number {
     let [low, high] = [this.#at, this.#times.length];
@@ -102,7 +111,8 @@ export class Cursor {
   nextPage(): Promise<void> | undefined {
     const { atHand, sent } = this.#pages;
     if (atHand === undefined) return this.#nextSent(sent);
-    while (!this.#turnTo(atHand.next()));
+    while (!this.#turnTo(this.#following ?? atHand.next())) this.#following = undefined;
+    this.#following = this.isDone ? undefined : atHand.next();
     return undefined;
   }
 
@@ -141,6 +151,8 @@ type CursorPages =
 class PagesAhead {
   readonly #pages: AsyncIterator<PointPage>;
   #following: Promise<IteratorResult<PointPage>>;
+  /** As far as is known, no page follows the one that `next` gave. */
+  isAtLast = false;
 
   constructor(pages: AsyncIterator<PointPage>) {
     this.#pages = pages;
@@ -159,8 +171,13 @@ class PagesAhead {
 
   #ask(): Promise<IteratorResult<PointPage>> {
     const following = this.#pages.next();
-    // Whoever waits for it gets to know; nobody may.
-    following.catch(() => {});
+    // Of a failure whoever waits for it gets to know; nobody may.
+    following.then(
+      ({ done }) => {
+        this.isAtLast = done === true;
+      },
+      () => {},
+    );
     return following;
   }
 }

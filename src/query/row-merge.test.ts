@@ -113,6 +113,27 @@ test('rows in any pages come out as one sorted stream, in either order, point by
 test.each([
   ['waited for', false],
   ['at hand', true],
+])('rows whose last pages are here go at once, whenever each ends: %s', async (_, areAtHand) => {
+  const { store } = storeOf(10, () => areAtHand);
+  const given = Array.from({ length: 50 }, (_unused, i) =>
+    rowOf(
+      0,
+      Array.from({ length: 10 }, (_point, k): [number, number] => [k * 5 + i, i]),
+    ),
+  );
+  const counts: number[] = [];
+  await mergeRows(
+    store,
+    given,
+    { fromMs: 0, toMs: 1, order: 'ascending', limit: undefined, turns: new Turns() },
+    { row: () => {}, point: () => {}, numbers: ({ count }) => counts.push(count) },
+  );
+  expect(counts).toEqual([500]);
+});
+
+test.each([
+  ['waited for', false],
+  ['at hand', true],
 ])('pages of a row have the columns of those before them: %s', async (_, areAtHand) => {
   const { store } = storeOf(1, () => areAtHand);
   const rooms = new Set<ArrayBufferLike>();

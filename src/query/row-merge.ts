@@ -142,7 +142,7 @@ export class RowMerge {
       const cursors = this.#heap.drain();
       const following = this.#following;
       let untilMs = following === undefined ? Infinity : this.#earliest(following) - 1;
-      for (const cursor of cursors) untilMs = Math.min(untilMs, cursor.pageEndMs);
+      for (const cursor of cursors) untilMs = Math.min(untilMs, cursor.knownUntilMs);
       const counts = cursors.map((cursor) => cursor.countUpTo(untilMs));
       merge.begin(counts.reduce((sum, count) => sum + count, 0));
       for (const [i, cursor] of cursors.entries()) {
