@@ -35,9 +35,6 @@ async function agent(context: CliContext, flags: Flags): Promise<void> {
     ...(flags.to === undefined ? {} : { to: flags.to }),
   });
   await write(terminal.stdout, `reading this host each ${interval} ms\n`);
-  // Ticks alone do not keep a process alive, and should not.
-  const alive = terminal.clock.sleep(2_147_483_647, terminal.stopped).catch(() => {});
   await untilStopped(terminal);
-  await alive;
   await running.stop();
 }
