@@ -1,7 +1,8 @@
 /** Which node of a cluster the client asks first. */
 import type cassandra from 'cassandra-driver';
 import { expect, it } from 'vitest';
-import { nodesByToken } from './client.ts';
+import { systemClock } from '../../runtime/index.ts';
+import { createClient, nodesByToken } from './client.ts';
 
 const node = (address: string) => ({
   address,
@@ -25,7 +26,8 @@ function planOf(nodes: readonly Node[], getReplicas: () => readonly Node[]): str
   policy.init(cluster as never, hosts as unknown as cassandra.HostMap, () => {});
   const request = {
     getRoutingKey: () => Buffer.from('a key'),
-    getKeyspace: () => undefined,
+    // As of a prepared statement.
+    getKeyspace: () => 'points',
     getPreferredHost: () => undefined,
   };
   let plan: string[] = [];
@@ -49,4 +51,18 @@ it('with one node nobody works out who has the key', () => {
     throw new Error('asked for the replicas of a key');
   };
   expect(planOf([node('a')], never)).toEqual(['a']);
+});
+
+it('a prepared statement is found by its text, which the driver need not copy and hash each time', () => {
+  const config = { hosts: ['127.0.0.1'], datacenter: 'dc1', keyspace: 'points' };
+  const { metadata } = createClient(config, systemClock, config.keyspace) as unknown as {
+    metadata: {
+      getPreparedInfo(keyspace: string, query: string): object;
+      _preparedQueries: { _mapByKey: Map<string, object> };
+    };
+  };
+  const found = metadata.getPreparedInfo('points', 'SELECT 1');
+  expect(metadata.getPreparedInfo('points', 'SELECT 1')).toBe(found);
+  // Private to the driver: where a release keeps them elsewhere, this says so.
+  expect([...metadata._preparedQueries._mapByKey.keys()]).toEqual(['SELECT 1']);
 });

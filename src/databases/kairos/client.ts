@@ -35,7 +35,9 @@ export function nodesByToken(): cassandra.policies.loadBalancing.LoadBalancingPo
       options: cassandra.ExecutionOptions,
       done: QueryPlanCallback,
     ): void {
-      super.newQueryPlan(this.#hosts?.length === 1 ? '' : keyspace, options, done);
+      // With the keyspace of a prepared statement, or its key, the driver's would.
+      if (this.#hosts?.length === 1) super.newQueryPlan('', undefined as never, done);
+      else super.newQueryPlan(keyspace, options, done);
     }
   })();
 }
@@ -50,7 +52,7 @@ export function createClient(
   keyspace?: string,
 ): cassandra.Client {
   checkCassandraConfig(config);
-  return new (driver().Client)({
+  const client = new (driver().Client)({
     contactPoints: [...config.hosts],
     localDataCenter: config.datacenter,
     ...(keyspace === undefined ? {} : { keyspace }),
@@ -63,6 +65,23 @@ export function createClient(
     socketOptions: { readTimeout: config.requestTimeoutMs ?? 12_000 },
     queryOptions: { prepare: true, isIdempotent: true },
   });
+  findPreparedByText(client);
+  return client;
+}
+
+/**
+ * The driver looks for a prepared statement by its keyspace and its text in one: a new string each time, to be made and
+ * hashed, 9 KB of a batch of 128. A client has one keyspace, so the text will do, whose hash stands with it.
+ */
+function findPreparedByText(client: cassandra.Client): void {
+  const { metadata } = client as unknown as { metadata?: { _preparedQueries?: PreparedQueries } };
+  const prepared = metadata?._preparedQueries;
+  // Another release of the driver may keep them elsewhere, and is only slower.
+  if (prepared?._getKey !== undefined) prepared._getKey = (_keyspace, query) => query;
+}
+
+interface PreparedQueries {
+  _getKey?: (keyspace: string | undefined, query: string) => string;
 }
 
 export const consistencyCode = (consistency: Consistency): number =>
