@@ -1,7 +1,7 @@
 /**
  * How Node is set up for the engine; plain CommonJS, as launch.js is. Measured with bench/pipeline.ts:
  * a young generation of 8 MiB (Node's own: 16) stays in the processor's cache, a tenth faster and 100 MiB
- * smaller (4 where little is held, docs/decisions/0056); the compile cache halves the time until the first record.
+ * smaller; the compile cache halves the time until the first record.
  */
 const { dirname } = require('node:path');
 const { compileCache, tidyCompileCache } = require('./compile-cache.js');
@@ -19,10 +19,10 @@ function holdsLittle(words) {
 }
 
 /** Command-line flags of Node; what NODE_OPTIONS says of the young generation stands. */
-function nodeFlags(words = process.argv.slice(2)) {
+function nodeFlags() {
   const flags = ['--disable-warning=ExperimentalWarning'];
   if (/semi-space/.test(process.env.NODE_OPTIONS ?? '')) return flags;
-  return [...flags, `--max-semi-space-size=${holdsLittle(words) ? 4 : 8}`];
+  return [...flags, '--max-semi-space-size=8'];
 }
 
 /**

@@ -1,17 +1,19 @@
 /** `tidemark up` in one process, with the launcher's flags and environment but without it in front, so that its figures are its own. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const { nodeFlags, nodeEnvironment } = createRequire(import.meta.url)(
   '../../bin/node-setup.js',
 ) as {
-  nodeFlags(words: readonly string[]): string[];
+  nodeFlags(): string[];
   nodeEnvironment(words: readonly string[]): NodeJS.ProcessEnv;
 };
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const program = join(root, 'dist/src/cli/main.js');
 
 export interface TidemarkProcess {
   readonly url: string;
@@ -26,18 +28,21 @@ interface StartOptions {
   readonly flags?: readonly string[];
 }
 
-let isCompiled = false;
+let isBuilt = false;
 
-/**
- * The first is started twice: who runs sources after a change takes the types out of them, with a tool of 20 MiB, and
- * compiles them; the next start finds the result, and what is installed never does it.
- */
+/** What is installed, beside a Java KairosDB that is. The first is started twice: the next one finds what V8 compiled. */
 export async function startTidemark(options: StartOptions): Promise<TidemarkProcess> {
-  if (!isCompiled) {
-    isCompiled = true;
+  if (!isBuilt) {
+    isBuilt = true;
+    build();
     await (await start({ ...options, directory: `${options.directory}-first` })).stop();
   }
   return start(options);
+}
+
+function build(): void {
+  const { status } = spawnSync('npm', ['run', 'build'], { cwd: root, stdio: 'ignore' });
+  if (status !== 0) throw new Error('npm run build failed: run it to see why');
 }
 
 async function start(options: StartOptions): Promise<TidemarkProcess> {
@@ -47,7 +52,7 @@ async function start(options: StartOptions): Promise<TidemarkProcess> {
     nodeEnvironment(flags);
   const child = spawn(
     process.execPath,
-    [...nodeFlags(flags), program, 'up', '--data', directory, '--port', '0', ...flags],
+    [...nodeFlags(), program, 'up', '--data', directory, '--port', '0', ...flags],
     {
       env: {
         PATH: process.env.PATH,

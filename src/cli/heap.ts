@@ -2,6 +2,7 @@
  * How V8 looks after the memory of a program, by what it runs. Flags of V8's that are known to be there in Node 24, and
  * only there.
  */
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 
 const isKnown = process.versions.node.startsWith('24.');
@@ -27,5 +28,39 @@ export function collectSeldom(): void {
  * what is held. For those that only take points in, answer queries or fill databases (0050).
  */
 export function collectOften(): void {
-  if (isKnown) setFlagsFromString('--heap-growing-percent=30');
+  if (!isKnown) return;
+  setFlagsFromString('--heap-growing-percent=30');
+  giveBackPages();
 }
+
+const REDUCE_MS = 500;
+
+/**
+ * V8 keeps each page of its heap that a full collection emptied, however many, until one is to reduce memory: of itself
+ * once nobody has wanted anything for seconds, or every one with `optimize-for-size`, which costs a busy process a
+ * third of its processor time again. So one of those that come in a second is told to (0060).
+ */
+function giveBackPages(): void {
+  let collections = 0;
+  let isReducing = false;
+  const reduce = (on: boolean) => {
+    isReducing = on;
+    setFlagsFromString(on ? '--optimize-for-size' : '--no-optimize-for-size');
+  };
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as CollectionEntry[]) {
+      if (entry.detail.kind !== constants.NODE_PERFORMANCE_GC_MAJOR) continue;
+      if (isReducing) reduce(false);
+      else collections++;
+    }
+  }).observe({ type: 'gc' });
+  setInterval(() => {
+    // Not while nothing is collected: what is loaded with another flag set is not taken from the compile cache.
+    if (isReducing) reduce(false);
+    else if (collections > 0) reduce(true);
+    collections = 0;
+  }, REDUCE_MS).unref();
+}
+
+/** Node's types don't have it. */
+type CollectionEntry = PerformanceEntry & { readonly detail: { readonly kind: number } };
