@@ -34,6 +34,8 @@ export function collectOften(): void {
 }
 
 const REDUCE_MS = 500;
+/** So long the next collection is waited for, and then none comes soon. */
+const REDUCING_MS_MAX = 2_000;
 
 /**
  * V8 keeps each page of its heap that a full collection emptied, however many, until one is to reduce memory: of itself
@@ -43,8 +45,10 @@ const REDUCE_MS = 500;
 function giveBackPages(): void {
   let collections = 0;
   let isReducing = false;
+  let sinceMs = 0;
   const reduce = (on: boolean) => {
     isReducing = on;
+    sinceMs = performance.now();
     setFlagsFromString(on ? '--optimize-for-size' : '--no-optimize-for-size');
   };
   new PerformanceObserver((list) => {
@@ -56,8 +60,8 @@ function giveBackPages(): void {
   }).observe({ type: 'gc' });
   setInterval(() => {
     // Not while nothing is collected: what is loaded with another flag set is not taken from the compile cache.
-    if (isReducing) reduce(false);
-    else if (collections > 0) reduce(true);
+    if (isReducing && performance.now() - sinceMs > REDUCING_MS_MAX) reduce(false);
+    else if (!isReducing && collections > 0) reduce(true);
     collections = 0;
   }, REDUCE_MS).unref();
 }
