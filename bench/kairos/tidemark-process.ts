@@ -1,10 +1,11 @@
 /** `tidemark up` in one process, with the launcher's flags and environment but without it in front, so that its figures are its own. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const { nodeFlags, nodeEnvironment } = createRequire(import.meta.url)(
   '../../bin/node-setup.js',
@@ -34,15 +35,10 @@ let isBuilt = false;
 export async function startTidemark(options: StartOptions): Promise<TidemarkProcess> {
   if (!isBuilt) {
     isBuilt = true;
-    build();
+    await promisify(execFile)('npm', ['run', 'build'], { cwd: root });
     await (await start({ ...options, directory: `${options.directory}-first` })).stop();
   }
   return start(options);
-}
-
-function build(): void {
-  const { status } = spawnSync('npm', ['run', 'build'], { cwd: root, stdio: 'ignore' });
-  if (status !== 0) throw new Error('npm run build failed: run it to see why');
 }
 
 async function start(options: StartOptions): Promise<TidemarkProcess> {

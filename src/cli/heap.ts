@@ -43,26 +43,25 @@ const REDUCING_MS_MAX = 2_000;
  * third of its processor time again. So one of those that come in a second is told to (0060).
  */
 function giveBackPages(): void {
-  let collections = 0;
-  let isReducing = false;
-  let sinceMs = 0;
+  let hasCollected = false;
+  let reducingFromMs: number | undefined;
   const reduce = (on: boolean) => {
-    isReducing = on;
-    sinceMs = performance.now();
+    reducingFromMs = on ? performance.now() : undefined;
     setFlagsFromString(on ? '--optimize-for-size' : '--no-optimize-for-size');
   };
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries() as CollectionEntry[]) {
       if (entry.detail.kind !== constants.NODE_PERFORMANCE_GC_MAJOR) continue;
-      if (isReducing) reduce(false);
-      else collections++;
+      if (reducingFromMs === undefined) hasCollected = true;
+      else reduce(false);
     }
   }).observe({ type: 'gc' });
   setInterval(() => {
     // Not while nothing is collected: what is loaded with another flag set is not taken from the compile cache.
-    if (isReducing && performance.now() - sinceMs > REDUCING_MS_MAX) reduce(false);
-    else if (!isReducing && collections > 0) reduce(true);
-    collections = 0;
+    if (reducingFromMs === undefined) {
+      if (hasCollected) reduce(true);
+    } else if (performance.now() - reducingFromMs > REDUCING_MS_MAX) reduce(false);
+    hasCollected = false;
   }, REDUCE_MS).unref();
 }
 

@@ -168,10 +168,14 @@ describe.each(['new', 'old'] as const)('on a %s Node', (age) => {
     { words: ['up', '--roles=query'], map: '32000' },
     { words: ['up', '--roles', 'engine,query'], map: '1048576' },
     { words: ['up'], map: '1048576' },
-  ])('$words starts with malloc’s bounds for its roles', async (each) => {
-    const about = await launch(join(checkout, 'bin', 'tidemark'), each.words, age).about;
-    expect(about.map).toBe(process.env.MALLOC_MMAP_THRESHOLD_ ?? each.map);
-  });
+  ])(
+    '$words starts with malloc’s bounds for its roles, and the young generation of all',
+    async (each) => {
+      const about = await launch(join(checkout, 'bin', 'tidemark'), each.words, age).about;
+      expect(about.map).toBe(process.env.MALLOC_MMAP_THRESHOLD_ ?? each.map);
+      expect(about.flags).toContain('--max-semi-space-size=8');
+    },
+  );
 
   it('what NODE_OPTIONS says of the young generation stands', async () => {
     const bin = join(checkout, 'bin', 'tidemark');

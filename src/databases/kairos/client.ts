@@ -35,7 +35,7 @@ export function nodesByToken(): cassandra.policies.loadBalancing.LoadBalancingPo
       options: cassandra.ExecutionOptions,
       done: QueryPlanCallback,
     ): void {
-      // With the keyspace of a prepared statement, or its key, the driver's would.
+      // Without the request: of one, the driver takes the keyspace of its statement, and hashes its key.
       if (this.#hosts?.length === 1) super.newQueryPlan('', undefined as never, done);
       else super.newQueryPlan(keyspace, options, done);
     }
