@@ -16,6 +16,7 @@ import { guardAccess, isProbe } from './access.ts';
 import { alerts } from './alerts/plugin.ts';
 import { annotations } from './annotations/plugin.ts';
 import { auditChanges } from './audit.ts';
+import { closeConnections } from './connections.ts';
 import type { ApiContext } from './context.ts';
 import type { EngineView } from './contract.ts';
 import { dashboard } from './dashboard/plugin.ts';
@@ -155,11 +156,7 @@ export async function createServer(
     });
   });
   auditChanges(app, logger);
-  app.addHook('preClose', async () => stopping.abort());
-  // A connection that stayed open behind its last answer would hold up the stop until it is let go.
-  app.addHook('onSend', async (_request, reply) => {
-    if (stopping.signal.aborted) reply.header('connection', 'close');
-  });
+  closeConnections(app, { stopping, clock: context.clock });
 
   const plugins =
     options.kairosOnly === true

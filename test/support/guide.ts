@@ -58,7 +58,8 @@ export interface FollowOptions {
 
 const BACKGROUND_WITHIN_MS = 90_000;
 const COMMAND_WITHIN_MS = 90_000;
-const STOP_WITHIN_MS = 20_000;
+/** More than everything takes that a stop waits for. */
+const STOP_WITHIN_MS = 60_000;
 const EVENTUALLY_WITHIN_MS = 45_000;
 const EVENTUALLY_POLL_MS = 250;
 
@@ -71,6 +72,7 @@ export async function follow(markdown: string, options: FollowOptions): Promise<
   const inward = (text: string) => text.replaceAll(':8080', `:${port}`);
   const blocks = blocksOf(markdown);
   const background: Background[] = [];
+  const stopped = () => background.map((started) => started.stop());
   try {
     for (const [at, block] of blocks.entries()) {
       const file = block.marks.find((mark) => mark.startsWith('file='))?.slice('file='.length);
@@ -102,9 +104,12 @@ export async function follow(markdown: string, options: FollowOptions): Promise<
         else await attempt();
       }
     }
-  } finally {
-    await Promise.all(background.map((started) => started.stop()));
+  } catch (error) {
+    // What went wrong first is told, whatever goes wrong behind it.
+    await Promise.allSettled(stopped());
+    throw error;
   }
+  await Promise.all(stopped());
 }
 
 /** Resolves when an attempt does; rejects as the last one does when time is over. */
