@@ -5,13 +5,12 @@
 import type { Database, RootDatabase } from 'lmdb';
 import { CellPacker } from '../kairos/packed-cells.ts';
 import type { CellPage } from '../kairos/wide-rows.ts';
+import { EntryReader, lastColumnOf, uint32At } from './cell-entry.ts';
 import { writeUint32, writeUint48 } from './keys.ts';
 
-/** Where the column stands in a key, and the first byte of a value that has an end; see cells.ts. */
+/** Where the column stands in a key. */
 const COLUMN_AT = 6;
 const KEY_BYTES = 10;
-const MORTAL = 1;
-const EXPIRY_BYTES = 6;
 
 /** As lmdb's types have keys. */
 type CellPlace = [id: number, column: number];
@@ -29,12 +28,20 @@ export interface ScannedPage extends CellPage {
 }
 
 export class CellScan {
-  readonly #table: Database<boolean, CellPlace>;
+  readonly #table: Database<number, CellPlace>;
   /** Used again for each page. */
   readonly #packer = new CellPacker();
+  readonly #entry = new EntryReader();
+  /** Of the cells of a block that is gone through backwards: column and place of each, three numbers. */
+  readonly #behind: number[] = [];
+  #range: ColumnRange = { first: 0, last: 0, isDescending: false };
+  #limit = 0;
   #nowMs = 0;
   /** Of the entry that LMDB is handing over: it reads a key, then its value. */
   #column = 0;
+  #lastColumn = 0;
+  /** Only the last column of an entry is asked for. */
+  #isLooking = false;
 
   constructor(root: RootDatabase, table: string) {
     const keyEncoder = {
@@ -51,48 +58,89 @@ export class CellScan {
       encode: () => {
         throw new Error('BUG: the view of cells for reading was written to');
       },
-      decode: (bytes: Uint8Array, length: number): boolean => this.#take(bytes, length),
+      decode: (bytes: Uint8Array, length: number): number => {
+        if (this.#isLooking) return lastColumnOf({ column: this.#column, bytes });
+        if (this.#range.isDescending) this.#takeBackwards(bytes, length);
+        else this.#take(bytes, length);
+        return 0;
+      },
     };
     // lmdb's types know `keyEncoder` only of root databases.
     const options = { name: table, keyEncoder, encoder };
-    this.#table = root.openDB<boolean, CellPlace>(options);
+    this.#table = root.openDB<number, CellPlace>(options);
   }
 
   /** At most `limit` cells of the row of this id that are not hidden at `nowMs`. The page stands until the next one. */
-  read(
-    id: number,
-    { first, last, isDescending }: ColumnRange,
-    limit: number,
-    nowMs: number,
-  ): ScannedPage {
+  read(id: number, range: ColumnRange, limit: number, nowMs: number): ScannedPage {
+    const { first, last, isDescending } = range;
     this.#packer.clear();
+    this.#range = range;
+    this.#limit = limit;
     this.#nowMs = nowMs;
-    const low: CellPlace = [id, first];
-    const high: CellPlace = [id, last];
+    this.#lastColumn = 0;
+    // Backwards, the entry that begins before the range is the last one looked at.
     const run = isDescending
-      ? { start: high, end: low, reverse: true, inclusiveEnd: true }
-      : { start: low, end: high, inclusiveEnd: true };
-    let lastColumn = 0;
-    for (const { value: isTaken } of this.#table.getRange(run)) {
-      if (!isTaken) continue;
-      lastColumn = this.#column;
+      ? { start: [id, last] as CellPlace, end: [id, 0] as CellPlace, reverse: true }
+      : { start: [id, this.#startOf(id, first)] as CellPlace, end: [id, last] as CellPlace };
+    for (const _entry of this.#table.getRange({ ...run, inclusiveEnd: true })) {
       if (this.#packer.count === limit) break;
+      if (isDescending && this.#column <= first) break;
     }
     const { bytes, count } = this.#packer.page;
-    return { bytes, count, lastColumn };
+    return { bytes, count, lastColumn: this.#lastColumn };
   }
 
-  /** False for a cell whose time is over. */
-  #take(bytes: Uint8Array, length: number): boolean {
-    const isMortal = bytes[0] === MORTAL;
-    if (isMortal && uint32At(bytes, 1) * 65_536 + uint16At(bytes, 5) <= this.#nowMs) return false;
-    this.#packer.add(this.#column, bytes, isMortal ? 1 + EXPIRY_BYTES : 1, length);
-    return true;
+  /** Where the entry begins that holds this column, if it is not its first; else the column. */
+  #startOf(id: number, column: number): number {
+    if (column === 0) return 0;
+    this.#isLooking = true;
+    const before = { start: [id, column] as CellPlace, end: [id, 0] as CellPlace, reverse: true };
+    try {
+      for (const { value: last } of this.#table.getRange({
+        ...before,
+        inclusiveEnd: true,
+        limit: 1,
+      }))
+        return last >= column ? this.#column : column;
+      return column;
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  #take(bytes: Uint8Array, length: number): void {
+    const entry = this.#entry;
+    entry.open(this.#column, bytes, length);
+    if (this.#isOver(entry.expiryMs)) return;
+    const { first, last } = this.#range;
+    while (entry.next()) {
+      const { column } = entry;
+      if (column < first) continue;
+      if (column > last || this.#packer.count === this.#limit) return;
+      this.#packer.add(column, bytes, entry.from, entry.to);
+      this.#lastColumn = column;
+    }
+  }
+
+  #takeBackwards(bytes: Uint8Array, length: number): void {
+    const entry = this.#entry;
+    entry.open(this.#column, bytes, length);
+    if (this.#isOver(entry.expiryMs)) return;
+    const { first, last } = this.#range;
+    const behind = this.#behind;
+    behind.length = 0;
+    while (entry.next()) {
+      if (entry.column > last) break;
+      if (entry.column >= first) behind.push(entry.column, entry.from, entry.to);
+    }
+    for (let i = behind.length - 3; i >= 0 && this.#packer.count < this.#limit; i -= 3) {
+      const [column, from, to] = [behind[i] as number, behind[i + 1] as number, behind[i + 2]];
+      this.#packer.add(column, bytes, from, to as number);
+      this.#lastColumn = column;
+    }
+  }
+
+  #isOver(expiryMs: number): boolean {
+    return expiryMs !== 0 && expiryMs <= this.#nowMs;
   }
 }
-
-const uint16At = (bytes: Uint8Array, at: number): number =>
-  ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-
-const uint32At = (bytes: Uint8Array, at: number): number =>
-  ((uint16At(bytes, at) << 16) | uint16At(bytes, at + 2)) >>> 0;

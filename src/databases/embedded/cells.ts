@@ -1,49 +1,59 @@
 /**
  * The cells of the embedded store: four LMDB tables. A row's key, often 80 bytes, is kept once and stands in for
- * itself as a six-byte id, so that a cell costs its column, its value and a few bytes.
+ * itself as a six-byte id.
  *
  *   rows       row key (or its first bytes and digest) → id                                 see keys.ts
  *              ┌────┐   ┌────────────────┬───────────────┐
  *              │ 02 │ → │ next id, u48   │ drops, u48    │                                 how often rows went
  *              └────┘   └────────────────┴───────────────┘
- *   cells      ┌────────┬────────────┐   ┌────┬─────────────────┬───────┐
- *              │ id, 6  │ column, 4  │ → │ 00 │                 │ value │   lives for ever
- *              └────────┴────────────┘   │ 01 │ expiry ms, u48  │ value │   hidden from then on, swept later
- *                                        └────┴─────────────────┴───────┘
+ *              ┌────┐   ┌────────────────┐
+ *              │ 03 │ → │ who, u48       │                                               wrote cells last
+ *              └────┘   └────────────────┘
+ *   cells      ┌────────┬────────────┐
+ *              │ id, 6  │ column, 4  │ → a cell, or a block of cells from this column on       see cell-entry.ts
+ *              └────────┴────────────┘
  *   headers    id → the whole row key                                                       for rows that go
  *   expiries   expiry ms, u48 · key in `cells` → (nothing)                                  what the sweep follows
  *
- * Headers stood in `cells` once, before the row's first cell, where `dropRowIfEmpty` still finds them: rows are made
- * before their cells are written, so that each cell then went in between two headers, and LMDB halves a page for what
- * goes in between; what is put last fills it (0054).
+ * Headers stood in `cells` once, before the row's first cell, where `dropRowIfEmpty` still finds them (0054).
  *
- * Rows that are written to remember their ids (`CellRow.place`), so that cells are only queued here and written by LMDB's own
- * thread: a transaction's callback would hold the event loop for as long as its writes take. Whether a remembered
- * id still holds, the count of drops says, also when another process drops rows (0034).
+ * Cells are written inside transactions of their own, because what a row holds decides where they go; a transaction's
+ * callback holds the event loop, so each goes on for a moment and leaves the rest to the next (0061). Rows that are
+ * written to remember their ids (`CellRow.place`). Whether a remembered id still holds, the count of drops says, also
+ * when another process drops rows (0034).
  */
+import { randomInt } from 'node:crypto';
 import type { Database, RootDatabase } from 'lmdb';
 import { threadTurns } from '../../runtime/index.ts';
 import type { CellBatch, CellRow } from '../kairos/cell-batch.ts';
+import { cellsByRow, type RowCells } from '../kairos/cells-by-row.ts';
 import type { CellRange } from '../kairos/wide-rows.ts';
-import { CellQueue } from './cell-queue.ts';
+import { CellEntries, expiryKey, NO_ENTRY, type Tail } from './cell-entries.ts';
 import { CellScan, type ColumnRange, type ScannedPage } from './cell-scan.ts';
 import { rowTableKey } from './keys.ts';
 import { KnownRow } from './known-rows.ts';
 
 const ID_BYTES = 6;
-const COLUMN_BYTES = 4;
 const EXPIRY_BYTES = 6;
-const FOR_EVER = Buffer.from([0]);
 const NOTHING = Buffer.alloc(0);
 /** No row's key in `rows` begins like this (keys.ts). */
 const COUNTS = Buffer.from([2]);
+/** Who wrote cells last. */
+const WRITER = Buffer.from([3]);
+const WRITER_BYTES = 6;
 /** Rows looked for or made in one transaction, which holds the event loop for some 2 ms. */
 const FIND_ROWS = 100;
+/** Cells of a row written before the watch is looked at. */
+const WRITE_CELLS = 2_000;
+const COLUMN_MAX = 0xff_ff_ff_ff;
 
 const NO_CELLS: ScannedPage = { bytes: NOTHING, count: 0, lastColumn: 0 };
 
 /** What a row remembers here: its id, of the state of `rows` in which rows had gone so often. */
-class Place {
+class Place implements Tail {
+  lastEntry: number | undefined;
+  /** Of which `lastEntry` is. */
+  #era = 0;
   readonly table: CellTable;
   readonly drops: number;
   readonly id: number;
@@ -52,6 +62,17 @@ class Place {
     this.table = table;
     this.drops = drops;
     this.id = id;
+  }
+
+  remember(lastEntry: number | undefined, era: number): void {
+    this.lastEntry = lastEntry;
+    this.#era = era;
+  }
+
+  /** Nothing is remembered from another era. */
+  in(era: number): Tail {
+    if (this.#era !== era) this.remember(undefined, era);
+    return this;
   }
 }
 
@@ -67,7 +88,13 @@ export class CellTable {
   readonly #expiries: BinaryTable;
   readonly #scan: CellScan;
   readonly #root: RootDatabase;
-  readonly #queue: CellQueue;
+  readonly #entries: CellEntries;
+  /** Stands for this object in `rows`. */
+  readonly #writer = randomInt(2 ** 48 - 1);
+  /** Counts how often another one wrote cells, and how often a write failed. */
+  #era = 0;
+  #writing: Promise<void> = Promise.resolve();
+
   constructor(root: RootDatabase) {
     this.#root = root;
     this.#rows = binaryTable(root, 'rows');
@@ -75,29 +102,69 @@ export class CellTable {
     this.#scan = new CellScan(root, 'cells');
     this.#headers = binaryTable(root, 'row-headers');
     this.#expiries = binaryTable(root, 'cell-expiries');
-    this.#queue = new CellQueue(root, { cells: 'cells', expiries: 'cell-expiries' });
+    const [cells, expiries] = [this.#cells, this.#expiries];
+    this.#entries = new CellEntries(root, { name: 'cells', cells, expiries });
+  }
+
+  /** Of equal cells the later stays; on the disk when it resolves. One batch after another. */
+  write(batch: CellBatch, nowMs: number): Promise<void> {
+    const written = this.#writing.then(() => this.#write(batch, nowMs));
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  async #write(batch: CellBatch, nowMs: number): Promise<void> {
+    const { ids, drops } = await this.#idsOf(batch.rows);
+    const known = { ids, drops };
+    const parts = partsOf(batch);
+    let part = parts.next();
+    try {
+      while (part.done !== true) {
+        // Whole or not at all: lmdb commits what a plain transaction's callback did before it threw.
+        await this.#root.childTransaction(() => {
+          this.#keepIds(batch.rows, known);
+          this.#beginEra();
+          const piece = threadTurns.piece();
+          while (part.done !== true) {
+            const { row, cells } = part.value;
+            const tail = this.#tailOf(batch.rows[row] as CellRow);
+            this.#entries.write(ids[row] as number, batch, cells, nowMs, tail);
+            part = parts.next();
+            if (piece.isOver) return;
+          }
+        });
+        await threadTurns.next();
+      }
+    } catch (error) {
+      // What rows remember may be of a transaction that never was.
+      this.#era++;
+      throw error;
+    }
+    this.#root.resetReadTxn();
+  }
+
+  /** In a transaction: of rows that another process dropped since, the ids are made anew. */
+  #keepIds(rows: readonly CellRow[], known: { readonly ids: Float64Array; drops: number }): void {
+    const { drops } = this.#counts();
+    if (drops === known.drops) return;
+    known.drops = drops;
+    for (const [row, { key }] of rows.entries())
+      known.ids[row] = this.#numberOf(key) || this.#makeRow(key);
   }
 
   /**
-   * In the order given, so that the later of equal cells stays; on the disk when it resolves. The caller sees to it
-   * that no row is dropped from this process meanwhile.
+   * In a transaction that writes cells: what rows remember of their last entries holds for as long as no other process
+   * has written cells. Deleting takes no leave: what it leaves of an entry begins where that did, or is looked for anew.
    */
-  async write(batch: CellBatch, nowMs: number): Promise<void> {
-    for (;;) {
-      const { ids, drops } = await this.#idsOf(batch.rows);
-      await this.#queue.write(batch, ids, nowMs);
-      this.#root.resetReadTxn();
-      if (drops === this.#counts().drops) return;
-      // Another process dropped rows before this was written: what stands under an id that is gone is nobody's.
-      await this.#root.transaction(() => {
-        const gone = batch.rows.map(({ key }, row) => this.#numberOf(key) !== ids[row]);
-        for (let cell = 0; cell < batch.count; cell++) {
-          const row = batch.rowAt[cell] as number;
-          if (gone[row] === true)
-            void this.#cells.remove(cellKey(ids[row] as number, batch.columns[cell] as number));
-        }
-      });
-    }
+  #beginEra(): void {
+    const writer = this.#rows.getBinaryFast(WRITER)?.readUIntBE(0, WRITER_BYTES);
+    if (writer === this.#writer) return;
+    void this.#rows.put(WRITER, uint48(this.#writer));
+    this.#era++;
+  }
+
+  #tailOf({ place }: CellRow): Tail {
+    return place instanceof Place ? place.in(this.#era) : { lastEntry: undefined };
   }
 
   /**
@@ -117,18 +184,24 @@ export class CellTable {
     for (let from = 0; from < unknown.length; from += FIND_ROWS) {
       if (from > 0) await threadTurns.next();
       const part = unknown.slice(from, from + FIND_ROWS);
+      const made = new Set<number>();
       for (const row of part) ids[row] = this.#numberOf((rows[row] as CellRow).key);
       const absent = part.filter((row) => ids[row] === 0);
       if (absent.length > 0) {
         await this.#root.transaction(() => {
           for (const row of absent) {
             const { key } = rows[row] as CellRow;
-            ids[row] = this.#numberOf(key) || this.#makeRow(key);
+            const there = this.#numberOf(key);
+            ids[row] = there || this.#makeRow(key);
+            if (there === 0) made.add(row);
           }
         });
       }
-      for (const row of part)
-        (rows[row] as CellRow).place = new Place(this, drops, ids[row] as number);
+      for (const row of part) {
+        const place = new Place(this, drops, ids[row] as number);
+        if (made.has(row)) place.remember(NO_ENTRY, this.#era);
+        (rows[row] as CellRow).place = place;
+      }
     }
     return { ids, drops };
   }
@@ -148,14 +221,12 @@ export class CellTable {
     return id === 0 ? NO_CELLS : this.#scan.read(id, columns, limit, nowMs);
   }
 
-  /** Both bounds included; the row goes when its last cell goes. Inside a write transaction of the caller's, as `sweep`. */
+  /** Both bounds included; the row goes when its last cell goes. Inside a child transaction of the caller's, as `sweep`. */
   delete({ key, first, last }: Pick<CellRange, 'key' | 'first' | 'last'>): void {
     const id = this.#idOf(key);
     if (id === undefined) return;
-    const start = Buffer.concat([id, first ?? Buffer.from([0])]);
-    const end = Buffer.concat([id, last ?? Buffer.from([255, 255, 255, 255]), FOR_EVER]);
-    if (Buffer.compare(start, end) >= 0) return;
-    for (const place of [...this.#cells.getKeys({ start, end })]) void this.#cells.remove(place);
+    const from = first?.readUInt32BE(0) ?? 0;
+    this.#entries.delete(id.readUIntBE(0, ID_BYTES), from, last?.readUInt32BE(0) ?? COLUMN_MAX);
     this.#dropRowIfEmpty(id);
   }
 
@@ -169,17 +240,14 @@ export class CellTable {
     return due !== undefined;
   }
 
-  /** Removes up to `limit` cells that have expired; says how many entries it went through. */
+  /** Removes up to `limit` entries that have expired; says how many entries it went through. */
   sweep(nowMs: number, limit: number): number {
     const rows = new Map<string, Buffer>();
     const end = expiryKey(nowMs + 1, NOTHING);
     const due = [...this.#expiries.getKeys({ start: Buffer.from([0]), end, limit })];
     for (const entry of due) {
       const place = Buffer.from(entry.subarray(EXPIRY_BYTES));
-      const value = this.#cells.get(place);
-      // The cell may have been written again since, with another life.
-      if (value?.[0] === 1 && value.readUIntBE(1, EXPIRY_BYTES) <= nowMs) {
-        void this.#cells.remove(place);
+      if (this.#entries.sweep(place, nowMs)) {
         const id = place.subarray(0, ID_BYTES);
         rows.set(id.toString('hex'), id);
       }
@@ -211,8 +279,7 @@ export class CellTable {
   /** Ids are never given twice, or one that is remembered elsewhere could come to mean another row. */
   #makeRow(key: Buffer): number {
     const { nextId, drops } = this.#counts();
-    const id = Buffer.allocUnsafe(ID_BYTES);
-    id.writeUIntBE(nextId, 0, ID_BYTES);
+    const id = uint48(nextId);
     void this.#rows.put(COUNTS, countBytes(nextId + 1, drops));
     void this.#rows.put(rowTableKey(key), id);
     void this.#headers.put(id, key);
@@ -243,11 +310,17 @@ export class CellTable {
   }
 }
 
-function cellKey(id: number, column: number): Buffer {
-  const key = Buffer.allocUnsafe(ID_BYTES + COLUMN_BYTES);
-  key.writeUIntBE(id, 0, ID_BYTES);
-  key.writeUInt32BE(column, ID_BYTES);
-  return key;
+function* partsOf(batch: CellBatch): Generator<RowCells> {
+  for (const { row, cells } of cellsByRow(batch)) {
+    for (let from = 0; from < cells.length; from += WRITE_CELLS)
+      yield { row, cells: cells.subarray(from, from + WRITE_CELLS) };
+  }
+}
+
+function uint48(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(6);
+  bytes.writeUIntBE(value, 0, 6);
+  return bytes;
 }
 
 function countBytes(nextId: number, drops: number): Buffer {
@@ -255,10 +328,4 @@ function countBytes(nextId: number, drops: number): Buffer {
   bytes.writeUIntBE(nextId, 0, ID_BYTES);
   bytes.writeUIntBE(drops, ID_BYTES, 6);
   return bytes;
-}
-
-function expiryKey(expiryMs: number, place: Buffer): Buffer {
-  const head = Buffer.allocUnsafe(EXPIRY_BYTES);
-  head.writeUIntBE(expiryMs, 0, EXPIRY_BYTES);
-  return Buffer.concat([head, place]);
 }

@@ -404,10 +404,13 @@ class EmbeddedWideRows implements WideRows {
     return this.#opened;
   }
 
-  /** One transaction, in which `action` may read; it holds the event loop. On the disk when it resolves. */
+  /**
+   * One transaction, in which `action` may read; it holds the event loop. On the disk when it resolves. A child of
+   * LMDB's: of a plain one what was done before something threw would stay.
+   */
   #write<T>(action: (opened: Opened) => T): Promise<T> {
     const opened = this.#open();
-    return this.#stored(() => opened.root.transaction(() => action(opened)));
+    return this.#stored(() => opened.root.childTransaction(() => action(opened)));
   }
 
   /** One transaction of the writes that `action` queues; LMDB's own thread does them. On the disk when it resolves. */

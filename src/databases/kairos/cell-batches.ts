@@ -2,6 +2,7 @@
 import type { Statement, Unit } from './cassandra-session.ts';
 import type { CellBatch, CellRow } from './cell-batch.ts';
 import { batchOfInserts, INSERTS_MAX } from './cell-inserts.ts';
+import { cellsByRow } from './cells-by-row.ts';
 import { COLUMN_BYTES } from './column.ts';
 import { installPackedRequests, PackedCells } from './packed-requests.ts';
 import { statements } from './statements.ts';
@@ -11,46 +12,8 @@ const BATCH_BYTES = 128 * 1_024;
 
 /** Each made when it is asked for. Of equal cells only the last is sent, because all of a call get one stamp. */
 export function* unitsOfCells(batch: CellBatch): Generator<Unit> {
-  const { ends, byRow } = cellsByRow(batch);
-  for (const [row, { key }] of batch.rows.entries()) {
-    const cells = byRow.subarray(row === 0 ? 0 : ends[row - 1], ends[row]);
-    yield* unitsOfRow(batch, key, isRising(batch, cells) ? cells : lastOfEach(batch, cells));
-  }
-}
-
-/** The cells of the first row, then those of the second …; of each row in their order. */
-function cellsByRow({ rows, rowAt, count }: CellBatch): {
-  readonly ends: Uint32Array;
-  readonly byRow: Uint32Array;
-} {
-  const ends = new Uint32Array(rows.length + 1);
-  for (let cell = 0; cell < count; cell++) (ends[(rowAt[cell] as number) + 1] as number)++;
-  for (let row = 1; row < ends.length; row++)
-    ends[row] = (ends[row] as number) + (ends[row - 1] as number);
-  const byRow = new Uint32Array(count);
-  // Where each row's next cell goes; in the end, where the row's cells end.
-  for (let cell = 0; cell < count; cell++) {
-    const row = rowAt[cell] as number;
-    byRow[ends[row] as number] = cell;
-    (ends[row] as number)++;
-  }
-  return { ends, byRow };
-}
-
-function isRising({ columns }: CellBatch, cells: Uint32Array): boolean {
-  let last = -1;
-  for (const cell of cells) {
-    const column = columns[cell] as number;
-    if (column <= last) return false;
-    last = column;
-  }
-  return true;
-}
-
-function lastOfEach({ columns }: CellBatch, cells: Uint32Array): Uint32Array {
-  const last = new Map<number, number>();
-  for (const cell of cells) last.set(columns[cell] as number, cell);
-  return Uint32Array.from(last.values());
+  for (const { row, cells } of cellsByRow(batch))
+    yield* unitsOfRow(batch, (batch.rows[row] as CellRow).key, cells);
 }
 
 function* unitsOfRow(batch: CellBatch, key: CellRow['key'], cells: Uint32Array): Generator<Unit> {
