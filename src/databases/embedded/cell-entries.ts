@@ -4,8 +4,10 @@
  * a row's last cell goes into its last entry or a new one; what comes in between is merged with the entries it falls
  * among, so that no two overlap.
  */
+
 import type { Database, RootDatabase } from 'lmdb';
 import type { CellBatch } from '../kairos/cell-batch.ts';
+import { COLUMN_MAX } from '../kairos/column.ts';
 import {
   canGrow,
   ENTRY_ROOM_BYTES,
@@ -14,14 +16,12 @@ import {
   EntryWriter,
   expiryOf,
   lastColumnOf,
-  uint32At,
 } from './cell-entry.ts';
-import { writeUint32, writeUint48 } from './keys.ts';
+import { uint32At, writeUint32, writeUint48 } from './keys.ts';
 
 const ID_BYTES = 6;
 const KEY_BYTES = 10;
 const EXPIRY_BYTES = 6;
-const COLUMN_MAX = 0xff_ff_ff_ff;
 const NOTHING = Buffer.alloc(0);
 
 type BinaryTable = Database<Buffer, Buffer>;

@@ -15,7 +15,7 @@
  * The first column of a block stands in its key. No two entries of a row overlap.
  */
 import { copyBytes } from '../kairos/cell-batch.ts';
-import { writeUint32, writeUint48 } from './keys.ts';
+import { uint32At, uint48At, writeUint32, writeUint48 } from './keys.ts';
 
 const MORTAL = 1;
 const BLOCK = 2;
@@ -54,16 +54,16 @@ export class EntryReader {
   #isFirst = true;
 
   /** The entry's first `length` bytes are it. */
-  open(column: number, bytes: Uint8Array, length: number): void {
+  open(column: number, bytes: Uint8Array, length: number): this {
     const kind = bytes[0] as number;
     this.bytes = bytes;
     this.column = column;
-    this.expiryMs = (kind & MORTAL) === 0 ? 0 : uint48At(bytes, 1);
+    this.expiryMs = expiryOf(bytes);
     this.#isBlock = (kind & BLOCK) !== 0;
-    this.#at = (kind & MORTAL) === 0 ? 1 : 1 + EXPIRY_BYTES;
-    if (this.#isBlock) this.#at += LAST_BYTES;
+    this.#at = headBytesOf(kind) + (this.#isBlock ? LAST_BYTES : 0);
     this.#end = length;
     this.#isFirst = true;
+    return this;
   }
 
   next(): boolean {
@@ -100,15 +100,14 @@ export class EntryReader {
 export function lastColumnOf({ column, bytes }: Entry): number {
   const kind = bytes[0] as number;
   if ((kind & BLOCK) === 0) return column;
-  return uint32At(bytes, (kind & MORTAL) === 0 ? 1 : 1 + EXPIRY_BYTES);
+  return uint32At(bytes, headBytesOf(kind));
 }
 
 /** Whether a cell that follows and ends at that time may go into it. */
 export function canGrow({ bytes }: Entry, expiryMs: number): boolean {
   const kind = bytes[0] as number;
   const bound = (kind & BLOCK) === 0 ? SMALL_BYTES_MAX : BLOCK_BYTES_MAX - 2 * VARINT_BYTES_MAX;
-  const own = (kind & MORTAL) === 0 ? 0 : uint48At(bytes, 1);
-  return bytes.length <= bound && own === expiryMs;
+  return bytes.length <= bound && expiryOf(bytes) === expiryMs;
 }
 
 /** Takes an entry; its bytes stand in the writer's `bytes` from `start` to `end`, or alone, until it returns. */
@@ -144,7 +143,7 @@ export class EntryWriter {
   /** What comes next follows the cells of this entry, which can grow, and is put with them in its place. */
   resume({ column, bytes }: Entry): void {
     const kind = bytes[0] as number;
-    const headBytes = (kind & MORTAL) === 0 ? 1 : 1 + EXPIRY_BYTES;
+    const headBytes = headBytesOf(kind);
     this.#expiryMs = expiryOf(bytes);
     this.#first = column;
     if ((kind & BLOCK) === 0) {
@@ -236,11 +235,5 @@ function headOf(kind: number, expiryMs: number, bytes: Uint8Array, at: number): 
 export const expiryOf = (bytes: Uint8Array): number =>
   ((bytes[0] as number) & MORTAL) === 0 ? 0 : uint48At(bytes, 1);
 
-const uint16At = (bytes: Uint8Array, at: number): number =>
-  ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-
-export const uint32At = (bytes: Uint8Array, at: number): number =>
-  ((uint16At(bytes, at) << 16) | uint16At(bytes, at + 2)) >>> 0;
-
-const uint48At = (bytes: Uint8Array, at: number): number =>
-  uint16At(bytes, at) * 2 ** 32 + uint32At(bytes, at + 2);
+/** Of kind and expiry. */
+const headBytesOf = (kind: number): number => ((kind & MORTAL) === 0 ? 1 : 1 + EXPIRY_BYTES);

@@ -5,8 +5,8 @@
 import type { Database, RootDatabase } from 'lmdb';
 import { CellPacker } from '../kairos/packed-cells.ts';
 import type { CellPage } from '../kairos/wide-rows.ts';
-import { EntryReader, lastColumnOf, uint32At } from './cell-entry.ts';
-import { writeUint32, writeUint48 } from './keys.ts';
+import { EntryReader, lastColumnOf } from './cell-entry.ts';
+import { uint32At, writeUint32, writeUint48 } from './keys.ts';
 
 /** Where the column stands in a key. */
 const COLUMN_AT = 6;
@@ -60,8 +60,10 @@ export class CellScan {
       },
       decode: (bytes: Uint8Array, length: number): number => {
         if (this.#isLooking) return lastColumnOf({ column: this.#column, bytes });
-        if (this.#range.isDescending) this.#takeBackwards(bytes, length);
-        else this.#take(bytes, length);
+        const { expiryMs } = this.#entry.open(this.#column, bytes, length);
+        const isOver = expiryMs !== 0 && expiryMs <= this.#nowMs;
+        if (!isOver && this.#range.isDescending) this.#takeBackwards();
+        else if (!isOver) this.#take();
         return 0;
       },
     };
@@ -108,24 +110,21 @@ export class CellScan {
     }
   }
 
-  #take(bytes: Uint8Array, length: number): void {
+  /** The cells of the entry that was opened. */
+  #take(): void {
     const entry = this.#entry;
-    entry.open(this.#column, bytes, length);
-    if (this.#isOver(entry.expiryMs)) return;
     const { first, last } = this.#range;
     while (entry.next()) {
       const { column } = entry;
       if (column < first) continue;
       if (column > last || this.#packer.count === this.#limit) return;
-      this.#packer.add(column, bytes, entry.from, entry.to);
+      this.#packer.add(column, entry.bytes, entry.from, entry.to);
       this.#lastColumn = column;
     }
   }
 
-  #takeBackwards(bytes: Uint8Array, length: number): void {
+  #takeBackwards(): void {
     const entry = this.#entry;
-    entry.open(this.#column, bytes, length);
-    if (this.#isOver(entry.expiryMs)) return;
     const { first, last } = this.#range;
     const behind = this.#behind;
     behind.length = 0;
@@ -135,12 +134,8 @@ export class CellScan {
     }
     for (let i = behind.length - 3; i >= 0 && this.#packer.count < this.#limit; i -= 3) {
       const [column, from, to] = [behind[i] as number, behind[i + 1] as number, behind[i + 2]];
-      this.#packer.add(column, bytes, from, to as number);
+      this.#packer.add(column, entry.bytes, from, to as number);
       this.#lastColumn = column;
     }
-  }
-
-  #isOver(expiryMs: number): boolean {
-    return expiryMs !== 0 && expiryMs <= this.#nowMs;
   }
 }

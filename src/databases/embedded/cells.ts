@@ -22,15 +22,17 @@
  * written to remember their ids (`CellRow.place`). Whether a remembered id still holds, the count of drops says, also
  * when another process drops rows (0034).
  */
+
 import { randomInt } from 'node:crypto';
 import type { Database, RootDatabase } from 'lmdb';
 import { threadTurns } from '../../runtime/index.ts';
 import type { CellBatch, CellRow } from '../kairos/cell-batch.ts';
 import { cellsByRow, type RowCells } from '../kairos/cells-by-row.ts';
+import { COLUMN_MAX } from '../kairos/column.ts';
 import type { CellRange } from '../kairos/wide-rows.ts';
 import { CellEntries, expiryKey, NO_ENTRY, type Tail } from './cell-entries.ts';
 import { CellScan, type ColumnRange, type ScannedPage } from './cell-scan.ts';
-import { rowTableKey } from './keys.ts';
+import { rowTableKey, writeUint48 } from './keys.ts';
 import { KnownRow } from './known-rows.ts';
 
 const ID_BYTES = 6;
@@ -45,7 +47,6 @@ const WRITER_BYTES = 6;
 const FIND_ROWS = 100;
 /** Cells of a row written before the watch is looked at. */
 const WRITE_CELLS = 2_000;
-const COLUMN_MAX = 0xff_ff_ff_ff;
 
 const NO_CELLS: ScannedPage = { bytes: NOTHING, count: 0, lastColumn: 0 };
 
@@ -188,7 +189,7 @@ export class CellTable {
       for (const row of part) ids[row] = this.#numberOf((rows[row] as CellRow).key);
       const absent = part.filter((row) => ids[row] === 0);
       if (absent.length > 0) {
-        await this.#root.transaction(() => {
+        await this.#root.childTransaction(() => {
           for (const row of absent) {
             const { key } = rows[row] as CellRow;
             const there = this.#numberOf(key);
@@ -319,13 +320,9 @@ function* partsOf(batch: CellBatch): Generator<RowCells> {
 
 function uint48(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(6);
-  bytes.writeUIntBE(value, 0, 6);
+  writeUint48(value, bytes, 0);
   return bytes;
 }
 
-function countBytes(nextId: number, drops: number): Buffer {
-  const bytes = Buffer.allocUnsafe(ID_BYTES + 6);
-  bytes.writeUIntBE(nextId, 0, ID_BYTES);
-  bytes.writeUIntBE(drops, ID_BYTES, 6);
-  return bytes;
-}
+const countBytes = (nextId: number, drops: number): Buffer =>
+  Buffer.concat([uint48(nextId), uint48(drops)]);

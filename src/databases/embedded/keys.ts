@@ -92,3 +92,12 @@ export function writeUint48(value: number, target: Uint8Array, at: number): void
   target[at + 1] = high;
   writeUint32(value % 2 ** 32, target, at + 2);
 }
+
+const uint16At = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+
+export const uint32At = (bytes: Uint8Array, at: number): number =>
+  ((uint16At(bytes, at) << 16) | uint16At(bytes, at + 2)) >>> 0;
+
+export const uint48At = (bytes: Uint8Array, at: number): number =>
+  uint16At(bytes, at) * 2 ** 32 + uint32At(bytes, at + 2);

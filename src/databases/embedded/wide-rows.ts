@@ -3,6 +3,7 @@
  * needed. A write is on the disk when it resolves. Keys, columns and values are byte for byte those of Cassandra's
  * `data_points`; the layout beneath is drawn in cells.ts and index-table.ts.
  */
+
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Rejection } from '../../delivery/index.ts';
@@ -15,6 +16,7 @@ import {
   threadTurns,
 } from '../../runtime/index.ts';
 import type { CellBatch } from '../kairos/cell-batch.ts';
+import { COLUMN_MAX } from '../kairos/column.ts';
 import { Gate } from '../kairos/gate.ts';
 import { unpacked } from '../kairos/packed-cells.ts';
 import type { RowKey } from '../kairos/row-key.ts';
@@ -49,7 +51,6 @@ const SWEEP_ENTRIES = 2_000;
 const QUEUE_ROW_KEYS = 100;
 const PAGE_CELLS = 5_000;
 const PAGE_ENTRIES = 1_000;
-const COLUMN_MAX = 2 ** 32 - 1;
 
 export function embeddedWideRows(options: EmbeddedWideRowsOptions): WideRows {
   return new EmbeddedWideRows(options);

@@ -12,6 +12,7 @@ import { assertInt } from './assert-int.ts';
 import type { RowSpec } from './row-spec.ts';
 
 export const COLUMN_BYTES = 4;
+export const COLUMN_MAX = 2 ** 32 - 1;
 
 /** Times beyond this, either way, have row times that a double can't hold exactly. */
 export const TIMESTAMP_MS_MAX = Number.MAX_SAFE_INTEGER - 2 ** 32;

@@ -8,8 +8,10 @@
  * A write may overtake a read of the same columns. So each read of the store is listed while it is under way, and what
  * ends meanwhile makes it keep nothing more; what it had kept is dropped like all else.
  */
+
 import type { Clock } from '../../../runtime/index.ts';
 import type { CellBatch } from '../cell-batch.ts';
+import { COLUMN_MAX } from '../column.ts';
 import { CELL_HEAD_BYTES } from '../packed-cells.ts';
 import type { RowTimeUnit } from '../row-spec.ts';
 import { cellCacheHolds, cellsDropped, cellsFromCache, cellsPastCache } from '../telemetry.ts';
@@ -35,7 +37,6 @@ const PAGE_CELLS = 5_000;
 /** A gap where no more cells are expected is short, and so many must stand before it to expect any. */
 const SHORT_CELLS = 100;
 const SAMPLE_CELLS = 8;
-const COLUMN_MAX = 0xffff_ffff;
 /** Time settles in steps, so that a stretch does not grow with each reading. */
 const SETTLED_STEP_MS = 60_000;
 
