@@ -1,7 +1,7 @@
 /** Cassandra is held to the contract of wide rows in a keyspace of its own, which `setup` makes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import cassandra from 'cassandra-driver';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import {
   batchOf,
   type CassandraConfig,
@@ -55,6 +55,47 @@ describe.skipIf(!here)('Cassandra', () => {
       passSeconds: (seconds) => sleep(seconds * 1_000),
       close: () => rows.close(),
     };
+  });
+
+  test('short rows share requests that Cassandra has no warning of', async () => {
+    const config = freshConfig('joined');
+    await setupKairos(config);
+    const rows = cassandraWideRows({ config });
+    await rows.connect();
+    const sent = vi.spyOn(cassandra.Client.prototype, 'execute');
+    try {
+      for (const [ttlSeconds, lengths] of [
+        [0, [8]],
+        [3_600, [8]],
+        [0, [0]],
+        [3_600, [0, 3, 500]],
+      ] as const) {
+        for (const perRow of [1, 2, 7, 8, 20, 44]) {
+          const cells = Array.from({ length: 60 * perRow }, (_, n) => ({
+            key: Buffer.from(`${ttlSeconds} ${lengths} ${perRow} ${Math.floor(n / perRow)}`),
+            column: Buffer.from([0, 0, 0, n % perRow]),
+            value: Buffer.alloc(lengths[n % lengths.length] as number, n),
+            ttlSeconds,
+          }));
+          sent.mockClear();
+          expect(await rows.writeCells(batchOf(cells))).toEqual([]);
+          // Ten rows to a request.
+          if (perRow <= 8 && lengths.length === 1) expect(sent).toHaveBeenCalledTimes(6);
+          for (const { value } of sent.mock.results)
+            expect(
+              (await (value as Promise<cassandra.types.ResultSet>)).info.warnings ?? [],
+            ).toEqual([]);
+          for (let row = 0; row < 60; row += 11) {
+            const of = cells.slice(row * perRow, (row + 1) * perRow);
+            const read = await collect(rows.readCells({ key: of[0]?.key as Buffer }));
+            expect(read).toEqual(of.map(({ column, value }) => ({ column, value })));
+          }
+        }
+      }
+    } finally {
+      sent.mockRestore();
+      await rows.close();
+    }
   });
 
   describe('reads that go together', () => {

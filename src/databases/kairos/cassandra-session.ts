@@ -17,11 +17,11 @@ export interface Statement {
   readonly params: readonly unknown[];
 }
 
-/** One request: the statements of one partition, and which items of the call they carry. */
+/** One request: statements of one partition or of few, and which items of the call they carry. */
 export interface Unit {
   readonly statements: readonly Statement[];
   readonly indexes: readonly number[];
-  /** Partition key, when it is one blob; else the driver derives the owner itself. */
+  /** The first's partition key, when it is one blob; else the driver derives the owner itself. */
   readonly routingKey?: Buffer;
   /** All statements as one (packed-requests.ts), where that can be. */
   readonly packed?: Statement | undefined;
@@ -62,6 +62,11 @@ export class CassandraSession {
       this.#connecting = undefined;
     });
     await this.#connecting;
+  }
+
+  /** Then whoever is asked has every row. */
+  get hasOneNode(): boolean {
+    return this.#client?.hosts.length === 1;
   }
 
   async #connect(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * KairosDB's rows in Cassandra, in KairosDB's own schema, so that Java servers may share the keyspace. Statements
- * are prepared, idempotent and stamped in milliseconds; cells of one row go in unlogged batches, rows never share one.
+ * are prepared, idempotent and stamped in milliseconds; cells of one row go in unlogged batches, which only short rows share, and only where there is one node.
  */
 import type { Rejection } from '../../delivery/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
@@ -77,7 +77,8 @@ class CassandraWideRows implements WideRows {
 
   async writeCells(batch: CellBatch, signal?: AbortSignal): Promise<readonly Rejection[]> {
     try {
-      return await this.#session.writeUnits(unitsOfCells(batch), signal);
+      const units = unitsOfCells(batch, this.#session.hasOneNode);
+      return await this.#session.writeUnits(units, signal);
     } finally {
       this.#cache?.forgetCells(batch);
     }

@@ -60,6 +60,11 @@ export class CellBatch {
     return cell === 0 ? 0 : (this.ends[cell - 1] as number);
   }
 
+  /** Of the cell's row. */
+  keyOf(cell: number): Buffer {
+    return (this.rows[this.rowAt[cell] as number] as CellRow).key;
+  }
+
   /** The row's place among `rows`. It must not be in the batch yet. */
   addRow(row: CellRow): number {
     return this.rows.push(row) - 1;

@@ -27,6 +27,7 @@ function frameOf(version: number, params: readonly unknown[], queryId = statemen
 
 const cells = fc.array(
   fc.record({
+    key: fc.constantFrom('a row key', 'é', 'another').map((text) => Buffer.from(text)),
     column: fc.nat({ max: 0xffffffff }).map(encodeColumn),
     value: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
     ttlSeconds: fc.integer({ min: -1, max: 630_000_000 }),
@@ -38,19 +39,23 @@ test.each([3, 4, 5])(
   'packed cells are sent, and sent again, in the bytes that the driver writes of them, protocol %d',
   (version) => {
     expect(installPackedRequests()).toBe(true);
-    const key = Buffer.from('a row key');
     fc.assert(
       fc.property(cells, (given) => {
-        const batch = batchOf(given.map((cell) => ({ ...cell, key })));
-        const places = Uint32Array.from(given.keys());
-        const params = new PackedCells(batch, key, places);
+        const batch = batchOf(given);
+        const params = new PackedCells(batch, Uint32Array.from(given.keys()));
         expect(params.inserts).toBeGreaterThanOrEqual(given.length);
         // The last once more, as often as the statement has room.
         const filled = Array.from({ length: params.inserts }, (_, i) => given[i] ?? given.at(-1));
-        const all = filled.flatMap((cell) => [key, cell?.column, cell?.value, cell?.ttlSeconds]);
+        const all = filled.flatMap((cell) => [
+          cell?.key,
+          cell?.column,
+          cell?.value,
+          cell?.ttlSeconds,
+        ]);
         expect(frameOf(version, params).equals(frameOf(version, all))).toBe(true);
         // Sent again, to a node that knows the statement by another id, when the batch may hold other cells.
         batch.columns.fill(0);
+        batch.rowAt.fill(0);
         batch.bytes.fill(0xee);
         batch.clear();
         for (const queryId of [Buffer.from('fedcba9876543210'), statement]) {

@@ -1,8 +1,8 @@
 /**
- * Sends the cells of one row as one statement: a prepared batch of INSERTs (cell-inserts.ts), of which the driver writes the
- * values of the first cell, and the others are put behind it, in the bytes that it would have written (0048). Its own way, a
- * dozen small buffers a cell, took most of our processor time of a write, and a batch of statements takes Cassandra
- * longer (0058).
+ * Sends the cells of a row, or of several, as one statement: a prepared batch of INSERTs (cell-inserts.ts), of which the
+ * driver writes the values of the first cell, and the others are put behind it, in the bytes that it would have written
+ * (0048). Its own way, a dozen small buffers a cell, took most of our processor time of a write, and a batch of statements
+ * takes Cassandra longer (0058).
  *
  *   request  header, 9: … body length, int32 at 5 │ statement's id … │ values, u16 │ cell │ cell │ … │ what the driver puts behind
  *   cell     i32 + key │ 00000004 + column │ i32 + value │ 00000004 + ttl
@@ -30,6 +30,7 @@ interface Source {
 
 /** The parameters of the first cell, for the driver; it writes all of them. */
 export class PackedCells extends Array<unknown> {
+  /** Of the first cell. */
   readonly #key: Buffer;
   readonly #count: number;
   /** Where they stand until they are written for the first time; whoever filled the batch may clear it behind that. */
@@ -42,17 +43,17 @@ export class PackedCells extends Array<unknown> {
     return Array;
   }
 
-  /** Some cells of one row, at least one. */
-  constructor(batch: CellBatch, key: Buffer, cells: Uint32Array) {
+  /** At least one cell; those of a row stand together. */
+  constructor(batch: CellBatch, cells: Uint32Array) {
     super();
-    this.#key = key;
+    const first = cells[0] as number;
+    this.#key = batch.keyOf(first);
     this.#count = cells.length;
     this.#source = { batch, cells };
-    const first = cells[0] as number;
     const column = Buffer.allocUnsafe(COLUMN_BYTES);
     column.writeUInt32BE(batch.columns[first] as number);
     const value = Buffer.from(batch.bytes.subarray(batch.startOf(first), batch.ends[first]));
-    this.push(key, column, value, batch.lives[first]);
+    this.push(this.#key, column, value, batch.lives[first]);
   }
 
   /** How many INSERTs the statement has: the last cell stands there again where there are more than cells. */
@@ -91,24 +92,29 @@ export class PackedCells extends Array<unknown> {
   }
 
   #bytesOf({ batch, cells }: Source): number {
-    const lengthOf = (cell: number) => (batch.ends[cell] as number) - batch.startOf(cell);
+    const lengthOf = (cell: number) =>
+      batch.keyOf(cell).length + (batch.ends[cell] as number) - batch.startOf(cell);
     const { inserts } = this;
-    let bytes = inserts * (CELL_BYTES + this.#key.length);
+    let bytes = inserts * CELL_BYTES;
     for (const cell of cells) bytes += lengthOf(cell);
     return bytes + (inserts - cells.length) * lengthOf(cells.at(-1) as number);
   }
 
   #write(whole: Buffer, valuesAt: number, { batch, cells }: Source): void {
-    const { columns, lives, ends, bytes } = batch;
-    let at = whole.writeInt32BE(this.#key.length, valuesAt);
-    at += this.#key.copy(whole, at);
-    const head = whole.writeInt32BE(COLUMN_BYTES, at) - valuesAt;
-    at = valuesAt;
+    const { rowAt, columns, lives, ends, bytes } = batch;
     const { inserts } = this;
+    let at = valuesAt;
+    let row: number | undefined;
+    // Where the first cell of the row begins, and how all of its cells do, up to their columns.
+    let [headAt, head] = [at, 0];
     for (let i = 0; i < inserts; i++) {
       const cell = cells[Math.min(i, cells.length - 1)] as number;
-      // All begin as the first does, up to their columns.
-      if (i > 0) whole.copyWithin(at, valuesAt, valuesAt + head);
+      if (rowAt[cell] === row) whole.copyWithin(at, headAt, headAt + head);
+      else {
+        row = rowAt[cell];
+        headAt = at;
+        head = writeHead(whole, at, batch.keyOf(cell)) - at;
+      }
       at = writeInt32(whole, at + head, columns[cell] as number);
       const [from, to] = [batch.startOf(cell), ends[cell] as number];
       at = writeInt32(whole, at, to - from);
@@ -117,6 +123,12 @@ export class PackedCells extends Array<unknown> {
       at = writeInt32(whole, at, lives[cell] as number);
     }
   }
+}
+
+/** Gives where it ends. */
+function writeHead(target: Buffer, at: number, key: Buffer): number {
+  const keyAt = writeInt32(target, at, key.length);
+  return writeInt32(target, keyAt + key.copy(target, keyAt), COLUMN_BYTES);
 }
 
 /** Gives where it ends. Faster than the buffer's own, which looks whether the number fits. */
