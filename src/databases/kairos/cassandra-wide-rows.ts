@@ -1,6 +1,7 @@
 /**
  * KairosDB's rows in Cassandra, in KairosDB's own schema, so that Java servers may share the keyspace. Statements
- * are prepared, idempotent and stamped in milliseconds; cells of one row go in unlogged batches, which only short rows share, and only where there is one node.
+ * are prepared, idempotent and stamped in milliseconds; cells of one row go in unlogged batches, which only short rows
+ * share, and only where there is one node.
  */
 import type { Rejection } from '../../delivery/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
