@@ -1,6 +1,7 @@
 /**
  * A store as one query sees it: every page is counted against the query's limits, and the query stops reading at once
- * when its signal says so, even while the store hangs. A first page that fails for a passing reason is asked for again.
+ * when its signal says so, even while the store hangs. A first page that fails soon and for a passing reason is asked for
+ * again.
  */
 import { backoffMs } from '../delivery/index.ts';
 import { RetriableError } from '../model/index.ts';
@@ -20,6 +21,8 @@ export const limitExceeded = (what: string): QueryFailed =>
   new QueryFailed(`${PREFIX}Query exceeded ${what}`);
 
 const ATTEMPTS_MAX = 3;
+/** What failed later than this hung, and whoever asks had better hear it than wait for the same again. */
+const SOON_MS = 5_000;
 const BACKOFF = { backoff: 'exponential', backoffBaseMs: 100, backoffCapMs: 1_000 } as const;
 
 export class ReadGuard {
@@ -89,15 +92,17 @@ export class ReadGuard {
     });
   }
 
-  /** Again after a short wait, while nothing came of it. */
+  /** Again after a short wait, while it fails soon. */
   async attempt<T>(work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
+      const begunMs = this.#clock.now();
       try {
         const result = await this.wait(work());
         this.answers++;
         return result;
       } catch (error) {
-        if (!(error instanceof RetriableError) || attempt === ATTEMPTS_MAX) throw error;
+        const isSoon = this.#clock.now() - begunMs < SOON_MS;
+        if (!(error instanceof RetriableError && isSoon) || attempt === ATTEMPTS_MAX) throw error;
         await this.#clock.sleep(backoffMs(BACKOFF, { attempt, random }), this.#signal);
       }
     }
