@@ -10,16 +10,14 @@ import { topicsOf } from '../../stream/index.ts';
 import type { BoundFeed } from '../feeds.ts';
 import { PointLog } from './point-log.ts';
 import {
-  BATCH_BYTES,
-  GATHER_FROM_BYTES,
-  GATHER_MS,
   POINTS_SINK,
+  paceOf,
   pointsFeed,
-  pointsPolicy,
   pointsTopicOf,
+  policyOf,
   StoredPlaces,
+  weigherOf,
   weighRecord,
-  weightOf,
 } from './points-feed.ts';
 import { type LoggedPoints, pointsSink } from './points-sink.ts';
 
@@ -63,21 +61,23 @@ export class Points {
       onStored: (partition, offset) => this.#places.moved(partition, offset),
     });
     const { backoffBaseMs, backoffCapMs, attempts, healthCheckIntervalMs } = settings.sinks;
+    const pace = paceOf(store.rows.kind);
+    const weigh = weigherOf(pace);
     const policy = {
       // In order: of two points in one cell the later in the log stays, and a delete takes only what came before.
       writersMax: 1,
-      batchPointsMax: BATCH_BYTES,
+      batchPointsMax: pace.batchBytes,
       // What waits while a batch is on its way is the next one; nobody need wait for more, unless there is a backlog.
       flushIntervalMs: 0,
-      gatherFromPoints: store.rows.kind === 'cassandra' ? GATHER_FROM_BYTES : 0,
-      gatherMs: GATHER_MS,
+      gatherFromPoints: pace.gatherFromBytes,
+      gatherMs: pace.gatherMs,
       backoffBaseMs,
       backoffCapMs: Math.max(backoffBaseMs, backoffCapMs),
       attemptsMax: attempts,
       healthIntervalMs: healthCheckIntervalMs,
       attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
     };
-    this.#delivery = deliver(sink, policy, { clock, log: logger, random, weigh: weightOf });
+    this.#delivery = deliver(sink, policy, { clock, log: logger, random, weigh });
     this.bound = {
       feed,
       sink: POINTS_SINK,
@@ -85,11 +85,11 @@ export class Points {
         write: async (points, signal) =>
           (await this.#delivery.write(points as readonly LoggedPoints[], signal)).rejections,
         weigh: (points) =>
-          (points as readonly LoggedPoints[]).reduce((sum, point) => sum + weightOf(point), 0),
+          (points as readonly LoggedPoints[]).reduce((sum, point) => sum + weigh(point), 0),
       },
       delivery: this.#delivery as unknown as Delivery<never>,
       group,
-      policy: pointsPolicy,
+      policy: policyOf(pace),
       weigh: weighRecord,
     };
   }

@@ -1,6 +1,6 @@
 /** The feed from the log of KairosDB's points to the store, its names, and who knows how far it is. */
 import type { Broker, RecordBatch } from '../../broker/index.ts';
-import { isDelete, pointsOf } from '../../databases/kairos/index.ts';
+import { isDelete, type KairosStore, pointsOf } from '../../databases/kairos/index.ts';
 import type { Clock, Settings } from '../../runtime/index.ts';
 import {
   type Codec,
@@ -17,25 +17,43 @@ export const pointsTopicOf = ({ cassandra }: Settings): string =>
 
 export const POINTS_SINK = 'kairos:points';
 
-/** Bytes of records in one batch of the delivery: some 200,000 points of ten to a series. */
-export const BATCH_BYTES = 4 * 1_024 ** 2;
+/** How points go from the log into a store of a kind. */
+export interface Pace {
+  /** Of records in one batch of the delivery. */
+  readonly batchBytes: number;
+  /** When this much waits as a write ends, there is a backlog, and the next batch gathers. 0 = never. */
+  readonly gatherFromBytes: number;
+  /** So long after the first of it came, or until it is full. */
+  readonly gatherMs: number;
+}
 
 /**
- * A mutation costs Cassandra as much as fifteen cells. So when this much waits as a write ends, some 5,000 points, the
- * next one waits until so long after the first of them came, or until its batch is full.
+ * A mutation costs Cassandra as much as fifteen cells, and its work and ours take the processors from whoever sends
+ * points. So a burst of some 350,000 points, ten to a series and body, is acknowledged first (0050, 0063). Five thousand
+ * are a backlog.
  */
-export const GATHER_FROM_BYTES = 100_000;
-export const GATHER_MS = 400;
-
-/** A batch on its way, the next one, and what one turn of the task adds. */
-export const pointsPolicy: Partial<EpochPolicy> = {
-  pointsMax: 2 * BATCH_BYTES,
-  mailboxBytesMax: 1_024 ** 2,
+const GATHERED: Pace = {
+  batchBytes: 8 * 1_024 ** 2,
+  gatherFromBytes: 100_000,
+  gatherMs: 800,
 };
 
+const AT_ONCE: Pace = { batchBytes: 4 * 1_024 ** 2, gatherFromBytes: 0, gatherMs: 0 };
+
+export const paceOf = (kind: KairosStore['rows']['kind']): Pace =>
+  kind === 'cassandra' ? GATHERED : AT_ONCE;
+
+/** A batch on its way, the next one, and what one turn of the task adds. */
+export const policyOf = ({ batchBytes }: Pace): Partial<EpochPolicy> => ({
+  pointsMax: 2 * batchBytes,
+  mailboxBytesMax: 1_024 ** 2,
+});
+
 /** What a record counts for there. Nothing that stands behind a delete makes it wait: it fills a batch. */
-export const weightOf = ({ bytes }: LoggedPoints): number =>
-  isDelete(bytes) ? BATCH_BYTES : bytes.length;
+export const weigherOf =
+  ({ batchBytes }: Pace) =>
+  ({ bytes }: LoggedPoints): number =>
+    isDelete(bytes) ? batchBytes : bytes.length;
 
 export function pointsFeed(topic: string, name = 'kairos.points'): Topology {
   return topology(name, ({ source }) => {
