@@ -45,11 +45,16 @@ describe.skipIf(!here)('Cassandra', () => {
     for (const keyspace of keyspaces) await cql(`DROP KEYSPACE IF EXISTS "${keyspace}"`);
   });
 
-  wideRowsSuite('Cassandra', async () => {
-    const config = freshConfig('suite');
+  const opened = async (name: string) => {
+    const config = freshConfig(name);
     await setupKairos(config);
     const rows = cassandraWideRows({ config });
     await rows.connect();
+    return rows;
+  };
+
+  wideRowsSuite('Cassandra', async () => {
+    const rows = await opened('suite');
     return {
       rows,
       passSeconds: (seconds) => sleep(seconds * 1_000),
@@ -58,10 +63,7 @@ describe.skipIf(!here)('Cassandra', () => {
   });
 
   test('short rows share requests that Cassandra has no warning of', async () => {
-    const config = freshConfig('joined');
-    await setupKairos(config);
-    const rows = cassandraWideRows({ config });
-    await rows.connect();
+    const rows = await opened('joined');
     const sent = vi.spyOn(cassandra.Client.prototype, 'execute');
     try {
       for (const [ttlSeconds, lengths] of [
@@ -100,13 +102,6 @@ describe.skipIf(!here)('Cassandra', () => {
 
   describe('reads that go together', () => {
     const column = (n: number) => Buffer.from([0, 0, 0, n]);
-    const opened = async (name: string) => {
-      const config = freshConfig(name);
-      await setupKairos(config);
-      const rows = cassandraWideRows({ config });
-      await rows.connect();
-      return rows;
-    };
 
     test('give the cells of short rows as each by itself', async () => {
       const rows = await opened('short');

@@ -4,7 +4,6 @@
  * a row's last cell goes into its last entry or a new one; what comes in between is merged with the entries it falls
  * among, so that no two overlap.
  */
-
 import type { Database, RootDatabase } from 'lmdb';
 import type { CellBatch } from '../kairos/cell-batch.ts';
 import { COLUMN_MAX } from '../kairos/column.ts';

@@ -60,6 +60,11 @@ export class CellBatch {
     return cell === 0 ? 0 : (this.ends[cell - 1] as number);
   }
 
+  /** Bytes of the cell's value. */
+  lengthOf(cell: number): number {
+    return (this.ends[cell] as number) - this.startOf(cell);
+  }
+
   /** Of the cell's row. */
   keyOf(cell: number): Buffer {
     return (this.rows[this.rowAt[cell] as number] as CellRow).key;

@@ -37,12 +37,9 @@ export function* unitsOfCells(batch: CellBatch, mayJoin = false): Generator<Unit
 /** As Cassandra counts a row in a batch, with lives. */
 function countedBytes(batch: CellBatch, cells: Uint32Array): number {
   let bytes = COUNTED_OF_ROW + cells.length * COUNTED_OF_CELL;
-  for (const cell of cells) bytes += bytesOfValue(batch, cell);
+  for (const cell of cells) bytes += batch.lengthOf(cell);
   return bytes;
 }
-
-const bytesOfValue = (batch: CellBatch, cell: number) =>
-  (batch.ends[cell] as number) - batch.startOf(cell);
 
 /** Short rows that wait for others of their kind. */
 class JoinedRows {
@@ -82,7 +79,7 @@ function* unitsOfRow(batch: CellBatch, cells: Uint32Array): Generator<Unit> {
   let from = 0;
   let bytes = 0;
   for (let i = 0; i < cells.length; i++) {
-    const length = bytesOfValue(batch, cells[i] as number);
+    const length = batch.lengthOf(cells[i] as number);
     if (i - from === INSERTS_MAX || (i > from && bytes + length > BATCH_BYTES)) {
       yield new CellUnit(batch, cells.subarray(from, i));
       [from, bytes] = [i, 0];
@@ -120,7 +117,7 @@ class CellUnit implements Unit {
   get statements(): readonly Statement[] {
     const batch = this.#batch;
     let length = 0;
-    for (const cell of this.#cells) length += COLUMN_BYTES + bytesOfValue(batch, cell);
+    for (const cell of this.#cells) length += COLUMN_BYTES + batch.lengthOf(cell);
     const bytes = Buffer.allocUnsafe(length);
     const made: Statement[] = [];
     let at = 0;

@@ -92,12 +92,10 @@ export class PackedCells extends Array<unknown> {
   }
 
   #bytesOf({ batch, cells }: Source): number {
-    const lengthOf = (cell: number) =>
-      batch.keyOf(cell).length + (batch.ends[cell] as number) - batch.startOf(cell);
-    const { inserts } = this;
-    let bytes = inserts * CELL_BYTES;
-    for (const cell of cells) bytes += lengthOf(cell);
-    return bytes + (inserts - cells.length) * lengthOf(cells.at(-1) as number);
+    const bytesOf = (cell: number) => CELL_BYTES + batch.keyOf(cell).length + batch.lengthOf(cell);
+    let bytes = (this.inserts - cells.length) * bytesOf(cells.at(-1) as number);
+    for (const cell of cells) bytes += bytesOf(cell);
+    return bytes;
   }
 
   #write(whole: Buffer, valuesAt: number, { batch, cells }: Source): void {
