@@ -1,6 +1,7 @@
 /** What a command sees of the outside: streams, environment, clock and stop signals; tests give their own. */
 import type { Readable, Writable } from 'node:stream';
 import { type Clock, systemClock } from '../runtime/index.ts';
+import { leave } from './leave.ts';
 
 export interface Terminal {
   readonly stdin: Readable;
@@ -12,13 +13,19 @@ export interface Terminal {
   readonly stopped: AbortSignal;
 }
 
-/** The process's own. The second signal ends the process at once with code 1. */
+/** npm, npx and the launcher pass on what their whole group, this process included, may have got already. */
+const SAME_SIGNAL_MS = 2_000;
+
+/** The process's own. A signal that comes two seconds and more after the first ends the process at once with code 1. */
 export function processTerminal(): Terminal {
   const stop = new AbortController();
+  let firstMs: number | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(1);
+      const nowMs = performance.now();
+      firstMs ??= nowMs;
       stop.abort(signal);
+      if (nowMs - firstMs >= SAME_SIGNAL_MS) leave(1);
     });
   }
   // `tidemark subscribe | head`: the reader has what it wanted.
