@@ -1,11 +1,18 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { minutes } from '../model/index.ts';
 import { Secret } from '../runtime/index.ts';
 import { loadAlertConfig, parseAlertConfig } from './config.ts';
+
+/** Of the test alone, and gone with it. */
+function ownDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tidemark-alerts-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
 
 const rule = (config: ReturnType<typeof parseAlertConfig>, name: string) =>
   config.rules.find((each) => each.name === name);
@@ -98,7 +105,7 @@ test.each([
 });
 
 test('secrets come from the file, from files beside it or from the environment, and never print', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tidemark-alerts-'));
+  const directory = ownDirectory();
   writeFileSync(join(directory, 'slack-url'), 'https://hooks.example/T0/s3cret\n');
   const file = join(directory, 'alerts.json');
   const channels = {
@@ -122,7 +129,7 @@ test('secrets come from the file, from files beside it or from the environment, 
 });
 
 test('a file that is missing or no JSON is told without its text', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tidemark-alerts-'));
+  const directory = ownDirectory();
   const file = join(directory, 'alerts.json');
   expect(() => loadAlertConfig({ file })).toThrow(/can't read the alerts file/);
   writeFileSync(file, '{"channels": s3cret');
