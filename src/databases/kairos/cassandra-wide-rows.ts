@@ -5,7 +5,7 @@
  */
 import type { Rejection } from '../../delivery/index.ts';
 import { type Clock, systemClock } from '../../runtime/index.ts';
-import { CassandraSession, type Unit, unit } from './cassandra-session.ts';
+import { CassandraSession, unit } from './cassandra-session.ts';
 import type { CellBatch } from './cell-batch.ts';
 import { unitsOfCells } from './cell-batches.ts';
 import { CellCache } from './cell-cache/cell-cache.ts';
@@ -15,10 +15,12 @@ import { JoinedReads } from './joined-reads.ts';
 import { unpacked } from './packed-cells.ts';
 import { installPackedResults, packedByRow, packedPage } from './packed-results.ts';
 import type { RowKey } from './row-key.ts';
+import { unitsOfRowKeys } from './row-key-batches.ts';
+import { rowKeyParams, taggedRowKeyParams } from './row-key-params.ts';
 import { METRIC_NAMES_KEY, SPEC_TYPE, TABLE_NAME } from './schema.ts';
 import { storedSpec } from './spec-rows.ts';
 import { statements } from './statements.ts';
-import { singleTagPair, tagCollectionHash } from './tag-hash.ts';
+import { singleTagPair } from './tag-hash.ts';
 import { sortTags, type TagList } from './tag-string.ts';
 import { behindText } from './text-order.ts';
 import type {
@@ -161,19 +163,12 @@ class CassandraWideRows implements WideRows {
     entries: readonly RowKeyEntry[],
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    const units = entries.flatMap(({ row, indexedTags, ttlSeconds }, index): Unit[] => {
-      const { params, tagged } = rowKeyParams(row, indexedTags);
-      return [
-        unit(index, statements.writeRowKey, [...params, ttlSeconds]),
-        ...tagged.map((each) => unit(index, statements.writeTaggedRowKey, [...each, ttlSeconds])),
-      ];
-    });
+    const units = unitsOfRowKeys(entries);
     return this.#session.writeUnits(units, signal);
   }
 
   async hasRowKey(row: RowKey): Promise<boolean> {
-    const { params } = rowKeyParams(row, []);
-    const found = await this.#session.readForWrite(statements.readRowKey, params);
+    const found = await this.#session.readForWrite(statements.readRowKey, rowKeyParams(row));
     return found.rows.length > 0;
   }
 
@@ -218,9 +213,9 @@ class CassandraWideRows implements WideRows {
   }
 
   async deleteRowKey(row: RowKey, indexedTags: TagList): Promise<void> {
-    const { params, tagged } = rowKeyParams(row, indexedTags);
-    await this.#session.write(statements.deleteRowKey, params);
-    for (const each of tagged) await this.#session.write(statements.deleteTaggedRowKey, each);
+    await this.#session.write(statements.deleteRowKey, rowKeyParams(row));
+    for (const params of taggedRowKeyParams(row, indexedTags))
+      await this.#session.write(statements.deleteTaggedRowKey, params);
   }
 
   writeRowTimes(
@@ -388,18 +383,4 @@ class CassandraWideRows implements WideRows {
     }
     return keys;
   }
-}
-
-/** Parameters of the row's entry in `row_keys`, and of one entry per indexed tag in `tag_indexed_row_keys`. */
-function rowKeyParams(
-  { metric, rowTimeMs, type, tags }: RowKey,
-  indexedTags: TagList,
-): { readonly params: unknown[]; readonly tagged: unknown[][] } {
-  const map = new Map(tags);
-  const hash = tagCollectionHash(indexedTags);
-  const row = [metric, TABLE_NAME, rowTimeMs];
-  return {
-    params: [...row, type, map],
-    tagged: indexedTags.map((tag) => [...row, singleTagPair(tag), type, hash, map]),
-  };
 }

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { codePoint } from '../../../test/support/code-point.ts';
 import { batchOf, type Cell, CellBatch, CellRow } from './cell-batch.ts';
 import { unitsOfCells } from './cell-batches.ts';
-import { INSERTS_MAX } from './cell-inserts.ts';
 import { encodeColumn } from './column.ts';
+import { INSERTS_MAX } from './inserts.ts';
 import { encodeValue } from './value.ts';
 
 const values = fc.oneof(

@@ -1,10 +1,11 @@
 /** Cuts the cells of a call into unlogged batches, bounded in cells and bytes: of one row each, or of a few short ones. */
 import type { Statement, Unit } from './cassandra-session.ts';
 import type { CellBatch } from './cell-batch.ts';
-import { batchOfInserts, INSERTS_MAX } from './cell-inserts.ts';
+import { PackedCells } from './cell-inserts.ts';
 import { cellsByRow } from './cells-by-row.ts';
 import { COLUMN_BYTES } from './column.ts';
-import { installPackedRequests, PackedCells } from './packed-requests.ts';
+import { batchOfInserts, INSERTS_MAX } from './inserts.ts';
+import { installPackedRequests } from './packed-requests.ts';
 import { statements } from './statements.ts';
 
 /** The bound of one batch beside its cells; a row with more gets several. */
@@ -110,7 +111,7 @@ class CellUnit implements Unit {
   get packed(): Statement | undefined {
     if (this.#cells.length === 1 || !installPackedRequests()) return undefined;
     const params = new PackedCells(this.#batch, this.#cells);
-    return { query: batchOfInserts(params.inserts), params };
+    return { query: batchOfInserts(statements.writeCell, params.inserts), params };
   }
 
   /** Their bytes are their own: the driver may still hold a request that was sent again on another connection. */

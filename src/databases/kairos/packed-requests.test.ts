@@ -2,8 +2,9 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { batchOf } from './cell-batch.ts';
+import { PackedCells } from './cell-inserts.ts';
 import { encodeColumn } from './column.ts';
-import { installPackedRequests, PackedCells } from './packed-requests.ts';
+import { installPackedRequests } from './packed-requests.ts';
 
 const require = createRequire(import.meta.url);
 const { ExecuteRequest } = require('cassandra-driver/lib/requests.js');

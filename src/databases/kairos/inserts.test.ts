@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { batchOfInserts, INSERTS_MAX, insertsFor } from './cell-inserts.ts';
+import { batchOfInserts, INSERTS_MAX, insertsFor } from './inserts.ts';
 import { statements } from './statements.ts';
 
-test('few sizes of batches have room for every number of cells, with little of it to spare', () => {
+test('few sizes of batches have room for every number of them, with little of it to spare', () => {
   const counts = Array.from({ length: INSERTS_MAX }, (_, i) => i + 1);
   const sizes = new Set(counts.map(insertsFor));
   expect([...sizes]).toEqual([
@@ -15,11 +15,13 @@ test('few sizes of batches have room for every number of cells, with little of i
 });
 
 test('a batch is as many INSERTs, in one statement', () => {
-  const text = batchOfInserts(3);
+  const text = batchOfInserts(statements.writeCell, 3);
   expect(text.split(statements.writeCell)).toEqual([
     'BEGIN UNLOGGED BATCH ',
     '; ',
     '; ',
     '; APPLY BATCH',
   ]);
+  expect(batchOfInserts(statements.writeRowKey, 3)).not.toBe(text);
+  expect(batchOfInserts(statements.writeCell, 3)).toBe(text);
 });
