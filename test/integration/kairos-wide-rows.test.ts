@@ -100,6 +100,48 @@ describe.skipIf(!here)('Cassandra', () => {
     }
   });
 
+  test('row keys of a metric and row time share requests, and one that Cassandra refuses goes alone', async () => {
+    const rows = await opened('keys');
+    const sent = vi.spyOn(cassandra.Client.prototype, 'execute');
+    try {
+      const words = ['é', '😀 blank', ':=', 'plain', ''];
+      const entries = Array.from({ length: 300 }, (_, n) => ({
+        row: {
+          metric: 'métrique',
+          rowTimeMs: n < 290 ? 5 : -62_135_596_800_000,
+          type: n % 2 === 0 ? 'kairos_long' : 'kairos_string',
+          tags: tagListOf({
+            [`${words[n % words.length]}n`]: String(n),
+            host: n === 77 ? 'x'.repeat(66_000) : `h${n}`,
+          }),
+        },
+        indexedTags: [],
+        ttlSeconds: n % 3 === 0 ? 3_600 : 0,
+      }));
+      const stored = entries.filter((_, n) => n !== 77);
+      expect(await rows.writeRowKeys(stored)).toEqual([]);
+      // 128, 128, 33, and 10 of another time.
+      expect(sent).toHaveBeenCalledTimes(4);
+      for (const { value } of sent.mock.results)
+        expect((await (value as Promise<cassandra.types.ResultSet>)).info.warnings ?? []).toEqual(
+          [],
+        );
+      const there = new Set(
+        (await collect(rows.rowKeys('métrique', 5))).map((row) => JSON.stringify(row)),
+      );
+      expect(there).toEqual(
+        new Set(
+          stored.filter(({ row }) => row.rowTimeMs === 5).map(({ row }) => JSON.stringify(row)),
+        ),
+      );
+      for (const { row } of stored.slice(-3)) expect(await rows.hasRowKey(row)).toBe(true);
+      expect((await rows.writeRowKeys(entries)).map(({ index }) => index)).toEqual([77]);
+    } finally {
+      sent.mockRestore();
+      await rows.close();
+    }
+  });
+
   describe('reads that go together', () => {
     const column = (n: number) => Buffer.from([0, 0, 0, n]);
 

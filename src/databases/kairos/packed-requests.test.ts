@@ -5,6 +5,8 @@ import { batchOf } from './cell-batch.ts';
 import { PackedCells } from './cell-inserts.ts';
 import { encodeColumn } from './column.ts';
 import { installPackedRequests } from './packed-requests.ts';
+import { PackedRowKeys } from './row-key-inserts.ts';
+import { rowKeyParams } from './row-key-params.ts';
 
 const require = createRequire(import.meta.url);
 const { ExecuteRequest } = require('cassandra-driver/lib/requests.js');
@@ -13,17 +15,31 @@ const { DefaultExecutionOptions } = require('cassandra-driver/lib/execution-opti
 const { defaultOptions } = require('cassandra-driver/lib/client-options.js');
 
 const statement = Buffer.from('0123456789abcdef');
-const [blob, int] = [3, 9].map((code) => ({ type: { code, info: null } }));
-const [aCell, resultId] = [[blob, blob, blob, int], Buffer.from('a result')];
+const column = (code: number, info: unknown = null) => ({ type: { code, info } });
+const [blob, int, timestamp, text] = [3, 9, 11, 13].map((code) => column(code));
+const tags = column(
+  33,
+  [text, text].map((each) => each?.type),
+);
+const [aCell, anEntry] = [
+  [blob, blob, blob, int],
+  [text, text, timestamp, text, tags, int],
+];
+const resultId = Buffer.from('a result');
 
 /** The bytes of a request with these values, at the protocol's version `version`. */
-function frameOf(version: number, params: readonly unknown[], queryId = statement): Buffer {
+function frameOf(
+  version: number,
+  params: readonly unknown[],
+  queryId = statement,
+  values: readonly unknown[] = aCell,
+): Buffer {
   const client = { profileManager: { getProfile: () => ({}) }, options: defaultOptions() };
   const options = { timestamp: 1_700_000_000_000, consistency: 4, prepare: true };
   const execution = DefaultExecutionOptions.create(options, client);
-  const columns = Array.from({ length: Math.ceil(params.length / 4) }, () => aCell).flat();
+  const columns = Array.from({ length: params.length / values.length }, () => values).flat();
   const request = new ExecuteRequest('', queryId, params, execution, { columns, resultId });
-  return request.write(new Encoder(version, {}), 7);
+  return request.write(new Encoder(version, { encoding: { map: Map } }), 7);
 }
 
 const cells = fc.array(
@@ -63,6 +79,52 @@ test.each([3, 4, 5])(
           expect(frameOf(version, params, queryId).equals(frameOf(version, all, queryId))).toBe(
             true,
           );
+        }
+      }),
+    );
+  },
+);
+
+const words = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 20 }),
+  fc.constantFrom('host', 'é', '😀', ''),
+);
+const entries = fc
+  .record({
+    metric: words.filter((text) => text !== ''),
+    rowTimeMs: fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 }),
+    rows: fc.array(
+      fc.record({
+        type: fc.constantFrom('kairos_long', 'kairos_legacy', 'my_type'),
+        tags: fc.dictionary(words, words, { maxKeys: 6 }).map((record) => Object.entries(record)),
+        ttlSeconds: fc.nat({ max: 630_000_000 }),
+      }),
+      { minLength: 1, maxLength: 130 },
+    ),
+  })
+  .map(({ metric, rowTimeMs, rows }) =>
+    rows.map(({ type, tags, ttlSeconds }) => ({
+      row: { metric, rowTimeMs, type, tags },
+      indexedTags: [],
+      ttlSeconds,
+    })),
+  );
+
+test.each([3, 4, 5])(
+  'packed row keys are sent, and sent again, in the bytes that the driver writes of them, protocol %d',
+  (version) => {
+    installPackedRequests();
+    fc.assert(
+      fc.property(entries, (given) => {
+        const params = new PackedRowKeys(given);
+        expect(params.inserts).toBeGreaterThanOrEqual(given.length);
+        const all = Array.from({ length: params.inserts }, (_, i) => {
+          const { row, ttlSeconds } = given[Math.min(i, given.length - 1)] as (typeof given)[0];
+          return [...rowKeyParams(row), ttlSeconds];
+        });
+        for (const queryId of [statement, Buffer.from('fedcba9876543210')]) {
+          const frame = frameOf(version, params, queryId, anEntry);
+          expect(frame.equals(frameOf(version, all.flat(), queryId, anEntry))).toBe(true);
         }
       }),
     );
