@@ -14,6 +14,7 @@ import type { CassandraConfig } from './config.ts';
 import { JoinedReads } from './joined-reads.ts';
 import { unpacked } from './packed-cells.ts';
 import { installPackedResults, packedByRow, packedPage } from './packed-results.ts';
+import { type RowKeysOf, rowKeysOf } from './packed-row-keys.ts';
 import type { RowKey } from './row-key.ts';
 import { unitsOfRowKeys } from './row-key-batches.ts';
 import { rowKeyParams, taggedRowKeyParams } from './row-key-params.ts';
@@ -21,13 +22,14 @@ import { METRIC_NAMES_KEY, SPEC_TYPE, TABLE_NAME } from './schema.ts';
 import { storedSpec } from './spec-rows.ts';
 import { statements } from './statements.ts';
 import { singleTagPair } from './tag-hash.ts';
-import { sortTags, type TagList } from './tag-string.ts';
+import type { TagList } from './tag-string.ts';
 import { behindText } from './text-order.ts';
 import type {
   CellPage,
   CellRange,
   Pages,
   RowKeyEntry,
+  RowKeyFilter,
   RowTimeEntry,
   ServiceValue,
   StoredCell,
@@ -36,6 +38,8 @@ import type {
 
 const PAGE_CELLS = 5_000;
 const PAGE_ENTRIES = 1_000;
+/** Of those of which only some are wanted, and the others never made. */
+const PAGE_FILTERED = 5_000;
 const INT_MAX = 2 ** 31 - 1;
 const FIRST_COLUMN = Buffer.alloc(4);
 const LAST_COLUMN = Buffer.alloc(4, 0xff);
@@ -172,43 +176,40 @@ class CassandraWideRows implements WideRows {
     return found.rows.length > 0;
   }
 
-  rowKeys(metric: string, rowTimeMs: number): Pages<RowKey> {
+  rowKeys(metric: string, rowTimeMs: number, wanted?: RowKeyFilter): Pages<RowKey> {
     const params = [metric, TABLE_NAME, rowTimeMs];
-    return this.#rowKeysOf(metric, rowTimeMs, statements.readRowKeys, params);
+    return this.#rowKeysOf(statements.readRowKeys, params, { metric, rowTimeMs, wanted });
   }
 
-  rowKeysOfTimes(metric: string, rowTimesMs: readonly number[]): Pages<RowKey> {
+  rowKeysOfTimes(
+    metric: string,
+    rowTimesMs: readonly number[],
+    wanted?: RowKeyFilter,
+  ): Pages<RowKey> {
     const params = [metric, TABLE_NAME, rowTimesMs];
-    return this.#rowKeysOf(metric, undefined, statements.readRowKeysOfTimes, params);
+    const of = { metric, rowTimeMs: undefined, wanted };
+    return this.#rowKeysOf(statements.readRowKeysOfTimes, params, of);
   }
 
   rowKeysWithTag(
     metric: string,
     rowTimeMs: number,
     tag: readonly [name: string, value: string],
+    wanted?: RowKeyFilter,
   ): Pages<RowKey> {
     const params = [metric, TABLE_NAME, rowTimeMs, singleTagPair(tag)];
-    return this.#rowKeysOf(metric, rowTimeMs, statements.readTaggedRowKeys, params);
+    return this.#rowKeysOf(statements.readTaggedRowKeys, params, { metric, rowTimeMs, wanted });
   }
 
   async *#rowKeysOf(
-    metric: string,
-    /** Undefined: the query says it. */
-    rowTimeMs: number | undefined,
     query: string,
     params: readonly unknown[],
+    of: RowKeysOf,
   ): AsyncGenerator<readonly RowKey[]> {
-    for await (const page of this.#session.pages(query, params, PAGE_ENTRIES)) {
-      yield page
-        // A partition whose rows are gone still has its static column.
-        .filter((row) => row.data_type !== null)
-        .map((row) => ({
-          metric,
-          rowTimeMs: rowTimeMs ?? Number(row.row_time),
-          type: row.data_type as string,
-          // Cassandra orders a map by bytes, KairosDB's keys by UTF-16 units. An empty map reads as null.
-          tags: sortTags((row.tags as Map<string, string> | null) ?? []),
-        }));
+    const fetchSize = of.wanted === undefined ? PAGE_ENTRIES : PAGE_FILTERED;
+    for await (const page of this.#session.pages(query, params, fetchSize)) {
+      const keys = rowKeysOf(page, of);
+      if (keys.length > 0) yield keys;
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Makes the driver hand over the rows of our reads of points as the bytes they came in. Its own way, an object and two
+ * Makes the driver hand over the rows of our reads of points and row keys as the bytes they came in. Its own way, an object and two
  * buffers a row, takes five times the processor time of all that a query does with them. A result is taken when its
  * columns have the names that only our statements give them; if another release of the driver has no such place, its
  * rows come as ever and are packed here (docs/decisions/0020).
@@ -9,10 +9,15 @@ import type cassandra from 'cassandra-driver';
 import { CELL_HEAD_BYTES, CellPacker } from './packed-cells.ts';
 import type { CellPage } from './wide-rows.ts';
 
+const PACKED = 'packed_';
 /** What our statements call the columns; the key, of reads of several rows, comes before the other two. */
-export const PACKED_KEY = 'packed_key';
-export const PACKED_COLUMN = 'packed_column';
-export const PACKED_VALUE = 'packed_value';
+export const PACKED_KEY = `${PACKED}key`;
+export const PACKED_COLUMN = `${PACKED}column`;
+export const PACKED_VALUE = `${PACKED}value`;
+/** Of row keys; the time, of several row times, comes before the other two. */
+export const PACKED_ROW_TIME = `${PACKED}row_time`;
+export const PACKED_TYPE = `${PACKED}type`;
+export const PACKED_TAGS = `${PACKED}tags`;
 
 interface Column {
   readonly name: string;
@@ -73,7 +78,9 @@ export function installPackedResults(): void {
   prototype.parseRows = function parseRows(frame, reader) {
     const { columns } = frame.meta;
     const isPacked =
-      frame.isStreaming !== true && frame.rowLength === undefined && areOurs(columns);
+      frame.isStreaming !== true &&
+      frame.rowLength === undefined &&
+      columns[0]?.name.startsWith(PACKED) === true;
     if (!isPacked) return original.call(this, frame, reader);
     const count = reader.readInt();
     const rows = count === 0 ? [] : [new PackedRows(reader.buf.subarray(reader.offset), count)];
@@ -85,13 +92,16 @@ export function installPackedResults(): void {
   };
 }
 
-function areOurs(columns: readonly Column[]): boolean {
-  const at = columns[0]?.name === PACKED_KEY ? 1 : 0;
-  return (
-    columns.length === at + 2 &&
-    columns[at]?.name === PACKED_COLUMN &&
-    columns[at + 1]?.name === PACKED_VALUE
-  );
+/** All rows of a result, one behind the other, each value behind its length. */
+export interface PackedBytes {
+  readonly bytes: Buffer;
+  readonly count: number;
+}
+
+/** Undefined: they came as ever. */
+export function bytesOfRows(rows: readonly cassandra.types.Row[]): PackedBytes | undefined {
+  const [first] = rows as readonly unknown[];
+  return first instanceof PackedRows ? first : undefined;
 }
 
 /** The page that a result of such a statement is. */

@@ -11,7 +11,7 @@ import {
 } from './row-key.ts';
 import type { RowSpec } from './row-spec.ts';
 import { isIndexed, type TagIndexConfig } from './tag-index.ts';
-import type { Pages, WideRows } from './wide-rows.ts';
+import type { Pages, RowKeyFilter, WideRows } from './wide-rows.ts';
 
 /** A range has a row time each three weeks, whose keys are a question each; KairosDB asks them all at once. */
 const ROW_TIMES_AT_ONCE = 8;
@@ -83,20 +83,21 @@ export async function* findRows(
       if (found.length > 0) yield found;
     }
   }
+  const wanted = filterOf(query.tags);
   const pairs = indexedPairs(query, tagIndex);
   /** At most, so far. */
   let keysOfTime = 1;
   for await (const times of rows.rowTimes(metric, firstRowMs, bounds.lastMs)) {
     const sources =
       pairs === undefined
-        ? rowKeysOf(rows, metric, times, () => keysOfTime)
+        ? rowKeysOf(rows, { metric, times, wanted }, () => keysOfTime)
         : times.flatMap((rowTimeMs) =>
-            pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair)),
+            pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair, wanted)),
           );
     // What is at hand has nobody to wait for.
     const atOnce = rows.cellPagesAtHand === undefined ? ROW_TIMES_AT_ONCE : 1;
     for await (const page of readAhead(sources, atOnce)) {
-      keysOfTime = Math.max(keysOfTime, mostOfOneTime(page));
+      keysOfTime = Math.max(keysOfTime, wanted?.mostOfOneTime ?? 0, mostOfOneTime(page));
       const found = take(page, false);
       if (found.length > 0) yield found;
     }
@@ -106,8 +107,15 @@ export async function* findRows(
 /** The keys of row times: each of the first by itself, then those of several together, while a time has few. */
 function* rowKeysOf(
   rows: WideRows,
-  metric: string,
-  times: readonly number[],
+  {
+    metric,
+    times,
+    wanted,
+  }: {
+    readonly metric: string;
+    readonly times: readonly number[];
+    readonly wanted: RowKeyFilter | undefined;
+  },
   keysOfTime: () => number,
 ): Generator<Pages<RowKey>> {
   for (let at = 0; at < times.length; ) {
@@ -116,10 +124,10 @@ function* rowKeysOf(
         ? 1
         : Math.min(ROW_TIMES_TOGETHER_MAX, Math.floor(KEYS_TOGETHER / keysOfTime()));
     if (together <= 1 || rows.rowKeysOfTimes === undefined) {
-      yield rows.rowKeys(metric, times[at] as number);
+      yield rows.rowKeys(metric, times[at] as number, wanted);
       at++;
     } else {
-      yield rows.rowKeysOfTimes(metric, times.slice(at, at + together));
+      yield rows.rowKeysOfTimes(metric, times.slice(at, at + together), wanted);
       at += together;
     }
   }
@@ -164,12 +172,23 @@ export function takesPoint(
 
 function passes(row: Pick<RowKey, 'tags'>, filters: RowQuery['tags']): boolean {
   if (filters === undefined) return true;
-  for (const [name, { values, matches }] of filters) {
+  for (const [name, filter] of filters) {
     const tag = row.tags.find(([each]) => each === name);
-    if (tag === undefined) return false;
-    if (values?.has(tag[1]) !== true && matches?.(tag[1]) !== true) return false;
+    if (tag === undefined || !takes(filter, tag[1])) return false;
   }
   return true;
+}
+
+const takes = ({ values, matches }: TagFilter, value: string): boolean =>
+  values?.has(value) === true || matches?.(value) === true;
+
+/** What `passes` looks at, for a store that may leave rows out. */
+function filterOf(filters: RowQuery['tags']): RowKeyFilter | undefined {
+  if (filters === undefined || filters.size === 0) return undefined;
+  const tests = [...filters].map(
+    ([name, filter]) => [name, (value: string) => takes(filter, value)] as const,
+  );
+  return { tests: new Map(tests), mostOfOneTime: 0 };
 }
 
 /** The pairs of the one filter that narrows the tag index most; undefined when the index can't serve. */

@@ -1,8 +1,16 @@
 /** Every CQL statement that the store sends, prepared once each and safe to send twice. */
 
-import { PACKED_COLUMN, PACKED_KEY, PACKED_VALUE } from './packed-results.ts';
+import {
+  PACKED_COLUMN,
+  PACKED_KEY,
+  PACKED_ROW_TIME,
+  PACKED_TAGS,
+  PACKED_TYPE,
+  PACKED_VALUE,
+} from './packed-results.ts';
 
 const PACKED_CELL = `column1 AS ${PACKED_COLUMN}, value AS ${PACKED_VALUE}`;
+const PACKED_ROW_KEY = `data_type AS ${PACKED_TYPE}, tags AS ${PACKED_TAGS}`;
 const ROW = 'metric = ? AND table_name = ? AND row_time = ?';
 
 export const statements = {
@@ -16,14 +24,14 @@ export const statements = {
   writeRowKey:
     'INSERT INTO row_keys (metric, table_name, row_time, data_type, tags, mtime) VALUES (?, ?, ?, ?, ?, now()) USING TTL ?',
   readRowKey: `SELECT data_type FROM row_keys WHERE ${ROW} AND data_type = ? AND tags = ?`,
-  readRowKeys: `SELECT data_type, tags FROM row_keys WHERE ${ROW}`,
-  readRowKeysOfTimes:
-    'SELECT toUnixTimestamp(row_time) AS row_time, data_type, tags FROM row_keys WHERE metric = ? AND table_name = ? AND row_time IN ?',
+  readRowKeys: `SELECT ${PACKED_ROW_KEY} FROM row_keys WHERE ${ROW}`,
+  // Times as numbers: a date object would stop at the year 275,760.
+  readRowKeysOfTimes: `SELECT toUnixTimestamp(row_time) AS ${PACKED_ROW_TIME}, ${PACKED_ROW_KEY} FROM row_keys WHERE metric = ? AND table_name = ? AND row_time IN ?`,
   deleteRowKey: `DELETE FROM row_keys WHERE ${ROW} AND data_type = ? AND tags = ?`,
 
   writeTaggedRowKey:
     'INSERT INTO tag_indexed_row_keys (metric, table_name, row_time, single_tag_pair, data_type, tag_collection_hash, tags, mtime) VALUES (?, ?, ?, ?, ?, ?, ?, now()) USING TTL ?',
-  readTaggedRowKeys: `SELECT data_type, tags FROM tag_indexed_row_keys WHERE ${ROW} AND single_tag_pair = ?`,
+  readTaggedRowKeys: `SELECT ${PACKED_ROW_KEY} FROM tag_indexed_row_keys WHERE ${ROW} AND single_tag_pair = ?`,
   deleteTaggedRowKey: `DELETE FROM tag_indexed_row_keys WHERE ${ROW} AND single_tag_pair = ? AND data_type = ? AND tag_collection_hash = ? AND tags = ?`,
 
   writeRowTime:

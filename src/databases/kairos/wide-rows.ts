@@ -72,6 +72,14 @@ export interface ServiceValue {
   readonly writtenAtMs: number;
 }
 
+/** Which row keys are wanted, for a store that can tell by their bytes and need not make the others. */
+export interface RowKeyFilter {
+  /** By tag name: what a row's value must pass. A row without the tag doesn't. */
+  readonly tests: ReadonlyMap<string, (value: string) => boolean>;
+  /** Told by a store that leaves rows out: how many of one row time came in a page at most, with them. */
+  mostOfOneTime: number;
+}
+
 /** Range over pages; reading stops, and lets go of everything, when the loop is left. */
 export type Pages<T> = AsyncIterable<readonly T[]>;
 
@@ -108,14 +116,20 @@ export interface WideRows {
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]>;
   hasRowKey(row: RowKey): Promise<boolean>;
-  rowKeys(metric: string, rowTimeMs: number): Pages<RowKey>;
+  /** Rows that are not wanted may be among them. */
+  rowKeys(metric: string, rowTimeMs: number, wanted?: RowKeyFilter): Pages<RowKey>;
   /** Those of several row times, ascending, in one request; a store that has them at hand has no such way. */
-  rowKeysOfTimes?(metric: string, rowTimesMs: readonly number[]): Pages<RowKey>;
+  rowKeysOfTimes?(
+    metric: string,
+    rowTimesMs: readonly number[],
+    wanted?: RowKeyFilter,
+  ): Pages<RowKey>;
   /** From the tag index: only rows that were written with this tag among their `indexedTags`. */
   rowKeysWithTag(
     metric: string,
     rowTimeMs: number,
     tag: readonly [name: string, value: string],
+    wanted?: RowKeyFilter,
   ): Pages<RowKey>;
   /** `indexedTags` as they were given on writing. */
   deleteRowKey(row: RowKey, indexedTags: TagList): Promise<void>;
