@@ -29,7 +29,7 @@ export interface RowKeysOf {
 /** The keys that a result's rows are, in their order, without those that are not wanted. */
 export function rowKeysOf(rows: readonly cassandra.types.Row[], of: RowKeysOf): RowKey[] {
   const packed = bytesOfRows(rows);
-  if (packed !== undefined) return new Reader(packed, of).all();
+  if (packed !== undefined) return readRowKeys(packed, of);
   const found: RowKey[] = [];
   for (const row of rows) {
     const type = row[PACKED_TYPE] as string | null;
@@ -41,6 +41,10 @@ export function rowKeysOf(rows: readonly cassandra.types.Row[], of: RowKeysOf): 
   }
   return found;
 }
+
+/** The same of the bytes of a result. */
+export const readRowKeys = (packed: PackedBytes, of: RowKeysOf): RowKey[] =>
+  new Reader(packed, of).all();
 
 type Tag = TagList[number];
 
