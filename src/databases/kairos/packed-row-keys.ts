@@ -2,9 +2,10 @@
  * Row keys from the bytes that Cassandra sends them in: the driver makes a row, two buffers and a map of each, of which a
  * query for one host of a hundred thousand throws all away but one.
  *
- *   ┌──────────────────────────────────┬────────────┬────────────────────────────────────────────────┐
- *   │ row time, int32 8 + int64, or not │ i32 + type │ i32, how many, int32 │ i32 + name │ i32 + value │ … │ …
- *   └──────────────────────────────────┴────────────┴────────────────────────────────────────────────┘
+ *   ┌──────────────────────────┬────────────┬──────────────────────────────────────────────────────────┐
+ *   │ row time, i32 8 + int64; │ i32 + type │ i32 + tags: how many, int32 │ i32 + name │ i32 + value │ … │ …
+ *   │ of several times only    │            │                                                          │
+ *   └──────────────────────────┴────────────┴──────────────────────────────────────────────────────────┘
  *   all big-endian; a length of -1 = null: no tags, or (no type) no row, only the partition's static column
  */
 import type cassandra from 'cassandra-driver';

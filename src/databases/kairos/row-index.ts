@@ -15,7 +15,7 @@ import type { SeriesRow } from './series.ts';
 import type { WideRows } from './wide-rows.ts';
 
 /** Index rows planned and handed to the store at once. */
-const WRITE_ROWS = 8_000;
+const WRITE_ROWS = 2_000;
 
 export interface RowIndexOptions {
   /** After this long an index row is written (or looked for) again. Default 5 minutes. */
