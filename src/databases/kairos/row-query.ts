@@ -90,14 +90,16 @@ export async function* findRows(
   for await (const times of rows.rowTimes(metric, firstRowMs, bounds.lastMs)) {
     const sources =
       pairs === undefined
-        ? rowKeysOf(rows, { metric, times, wanted }, () => keysOfTime)
+        ? rowKeysOf(rows, { metric, times, wanted }, () =>
+            Math.max(keysOfTime, wanted?.mostOfOneTime ?? 0),
+          )
         : times.flatMap((rowTimeMs) =>
             pairs.map((pair) => rows.rowKeysWithTag(metric, rowTimeMs, pair, wanted)),
           );
     // What is at hand has nobody to wait for.
     const atOnce = rows.cellPagesAtHand === undefined ? ROW_TIMES_AT_ONCE : 1;
     for await (const page of readAhead(sources, atOnce)) {
-      keysOfTime = Math.max(keysOfTime, wanted?.mostOfOneTime ?? 0, mostOfOneTime(page));
+      keysOfTime = Math.max(keysOfTime, mostOfOneTime(page));
       const found = take(page, false);
       if (found.length > 0) yield found;
     }
