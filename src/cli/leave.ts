@@ -9,7 +9,10 @@ export function leave(code: number): never {
   const { execPath } = process;
   // Another program takes its place, which has nothing to wait for. Windows has no such call, and its kill gives 1.
   if (typeof process.execve === 'function' && process.platform !== 'win32')
-    process.execve(execPath, [execPath, '--eval', `process.exit(${code})`], {});
+    process.execve(execPath, [execPath, '--eval', `process.exit(${code})`], {
+      ...process.env,
+      NODE_OPTIONS: '',
+    });
   process.kill(process.pid, 'SIGKILL');
   // Until the system has done it.
   for (;;);
