@@ -130,3 +130,15 @@ test.each([3, 4, 5])(
     );
   },
 );
+
+test('packed row keys may begin with one that is longer than all before', () => {
+  installPackedRequests();
+  const given = [90_000, 100_000].map((length) => ({
+    row: { metric: 'm', rowTimeMs: 0, type: 'kairos_long', tags: [['a', 'x'.repeat(length)]] },
+    indexedTags: [],
+    ttlSeconds: 0,
+  })) satisfies ConstructorParameters<typeof PackedRowKeys>[0];
+  const all = given.flatMap(({ row, ttlSeconds }) => [...rowKeyParams(row), ttlSeconds]);
+  const frame = frameOf(4, new PackedRowKeys(given), statement, anEntry);
+  expect(frame.equals(frameOf(4, all, statement, anEntry))).toBe(true);
+});

@@ -111,7 +111,8 @@ class EntryWriter {
   #reserve(bytes: number): void {
     if (this.#at + bytes <= room.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(this.#at + bytes, 2 * room.length, 16_384));
-    room.copy(grown, 0, 0, this.#at);
+    // All of it: how entries begin stands there before the first is added.
+    room.copy(grown);
     room = grown;
   }
 }
