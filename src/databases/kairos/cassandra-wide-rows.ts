@@ -167,8 +167,7 @@ class CassandraWideRows implements WideRows {
     entries: readonly RowKeyEntry[],
     signal?: AbortSignal,
   ): Promise<readonly Rejection[]> {
-    const units = unitsOfRowKeys(entries);
-    return this.#session.writeUnits(units, signal);
+    return this.#session.writeUnits(unitsOfRowKeys(entries), signal);
   }
 
   async hasRowKey(row: RowKey): Promise<boolean> {

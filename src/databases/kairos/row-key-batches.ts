@@ -28,11 +28,10 @@ export function* unitsOfRowKeys(entries: readonly RowKeyEntry[]): Generator<Unit
     indexes: own.map(({ index }) => index),
   }));
   for (const [index, { row, indexedTags, ttlSeconds }] of entries.entries()) {
-    const all = taggedRowKeyParams(row, indexedTags);
-    for (const [i, [name, value]] of indexedTags.entries()) {
-      const partition = `${name.length} ${name}${value.length} ${value}${partitionOf(row)}`;
-      const params = [...(all[i] as unknown[]), ttlSeconds];
-      yield* tagged.add(partition, { index, params }, unitsOf(row.tags));
+    for (const params of taggedRowKeyParams(row, indexedTags)) {
+      const pair = params[3] as string;
+      const partition = `${pair.length} ${pair}${partitionOf(row)}`;
+      yield* tagged.add(partition, { index, params: [...params, ttlSeconds] }, unitsOf(row.tags));
     }
   }
   yield* tagged.rest();
